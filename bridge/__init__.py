@@ -1,0 +1,1 @@
+"""Turn files, timers and HTTP pushes into Server-Sent Events."""

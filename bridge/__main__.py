@@ -1,0 +1,5 @@
+"""`python -m bridge` is `sse-bridge`."""
+
+from bridge.cli import main
+
+main()

@@ -1,0 +1,178 @@
+"""From the configuration to the parts: what each key of the file becomes in the core and in the gateway."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from bridge.bus import Bounds, Bus
+from bridge.channel import Bounds as History
+from bridge.config.model import Config, Last, RouteSpec, SourceSpec
+from bridge.expression import looks_inside
+from bridge.gateway.endpoint import Endpoint, Heartbeat, Listing, Retry
+from bridge.gateway.feed import RUN
+from bridge.gateway.supply import Back, Piece, Run, Supply
+from bridge.inlet import Inlet
+from bridge.normalise import Normaliser
+from bridge.route import Feed, Route, Terms
+from bridge.sources.base import Place
+from bridge.subscription import Replay
+from bridge.supervisor import Health
+from bridge.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A source with its door to the bus and what it offers while it runs."""
+
+    spec: SourceSpec
+    inlet: Inlet
+    place: Place
+
+
+def bounds(config: Config) -> Bounds:
+    """Return what the whole process keeps at most."""
+    limits = config.limits
+    return Bounds(memory=limits.memory, channels=limits.channels, event=limits.event)
+
+
+def replay(config: Config) -> Replay:
+    """Return how far one resume goes."""
+    return Replay(config.limits.replay.events, config.limits.replay.bytes)
+
+
+def intakes(config: Config, bus: Bus, health: Health, subscribers: Callable[[str], int]) -> dict[str, Intake]:
+    """Make the doors of all sources."""
+    made: dict[str, Intake] = {}
+    for name, spec in config.sources.items():
+        paths = [*spec.capture.values(), *(r.key for r in config.routes.values() if r.key and _feeds(r, name))]
+        clouds = any(r.format == "cloudevents" and _feeds(r, name) for r in config.routes.values())
+        parses = clouds or any(map(looks_inside, paths))
+        normaliser = Normaliser(name, capture=spec.capture, parses=parses)
+        inlet = Inlet(name, normaliser, bus, health, partial(subscribers, name))
+        made[name] = Intake(spec, inlet, Place(name=name))
+    return made
+
+
+def endpoints(config: Config, bus: Bus, made: Mapping[str, Intake]) -> list[Endpoint]:
+    """Make all routes, and what the gateway needs of each."""
+    return [_endpoint(spec, config, bus, made) for spec in config.routes.values()]
+
+
+def _feeds(spec: RouteSpec, source: str) -> bool:
+    return any(feed.source == source for feed in spec.feeds)
+
+
+def _endpoint(spec: RouteSpec, config: Config, bus: Bus, made: Mapping[str, Intake]) -> Endpoint:
+    path, query = _address(spec.path)
+    route = _route(spec, (*path.names, *(name for t in query.values() for name in t.names)), config, bus)
+    bus.attach(route)
+    sources = [made[feed.source] for feed in spec.feeds]
+    beat = spec.heartbeat
+    return Endpoint(
+        path=path,
+        query=query,
+        supply=_supply(route, sources, bus),
+        cors=spec.cors.origins if spec.cors is not None else (),
+        retry=Retry(spec.retry.delay, spec.retry.exact),
+        heartbeat=Heartbeat(beat.every, beat.visible) if beat is not None else None,
+        listing=_listing(spec),
+        entries=partial(_entries, route, sources),
+        channels=lambda: [channel.captures for channel in route.channels.values() if channel.next],
+        gone=spec.gone,
+    )
+
+
+def _address(text: str) -> tuple[Template, dict[str, Template]]:
+    path, _, query = text.partition("?")
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    return Template.parse(path), {name: Template.parse(value) for name, _, value in pairs}
+
+
+def _route(spec: RouteSpec, names: tuple[str, ...], config: Config, bus: Bus) -> Route:
+    feeds = [
+        Feed(
+            source=feed.source,
+            event=Template.parse(event, rest=False) if (event := feed.event or spec.event) else None,
+            bind={**config.sources[feed.source].bind, **spec.bind},
+        )
+        for feed in spec.feeds
+    ]
+    kept = spec.history
+    terms = Terms(
+        path=spec.path,
+        names=names,
+        key=spec.key,
+        start=spec.start.n if isinstance(spec.start, Last) else spec.start,
+        bounds=History(events=kept.events, bytes=kept.bytes, age=kept.age, keys=kept.keys),
+        slow=spec.slow,
+        oversize=spec.oversize,
+        is_cloudevents=spec.format == "cloudevents",
+        notifies=spec.notify == "source",
+    )
+    return Route(terms, feeds, budget=bus.budget, limit=config.limits.event)
+
+
+def _listing(spec: RouteSpec) -> Listing | None:
+    if spec.list is None:
+        return None
+    name = Template.parse(spec.list.name) if spec.list.name is not None else None
+    return Listing(spec.list.path, spec.list.as_ or "channels", name)
+
+
+def _entries(route: Route, sources: Sequence[Intake]) -> list[Mapping[str, str]] | None:
+    """Return the captures of what exists at the sources and comes through the route; None where one cannot tell."""
+    out: list[Mapping[str, str]] = []
+    for intake in sources:
+        entries = intake.place.entries()
+        if entries is None:
+            return None
+        bind = route.feeds[intake.place.name].bind.items()
+        out += [entry for entry in entries if all(entry.get(name) == value for name, value in bind)]
+    return out
+
+
+def _supply(route: Route, sources: Sequence[Intake], bus: Bus) -> Supply:
+    if len(sources) != 1:
+        return Supply(route=route, greet=partial(_greet, route, sources, bus))
+    [intake] = sources
+    source = intake.spec.source
+    if source.is_private:
+        return Supply(route=route, run=Run(partial(_visit, route, intake), source.is_finished))
+    return Supply(route=route, greet=partial(_greet, route, sources, bus), back=partial(_back, route, intake, bus))
+
+
+def _greet(route: Route, sources: Sequence[Intake], bus: Bus) -> list[bytes]:
+    """Return the present values of those sources that have one, under numbers of their own."""
+    frames: list[bytes] = []
+    for intake in sources:
+        message = intake.place.present()
+        if message is not None:
+            [event] = intake.inlet.events([message])
+            frames.append(route.frame(intake.place.name, event, f"{bus.epoch}-{bus.draw()}"))
+    return frames
+
+
+def _visit(route: Route, intake: Intake, mark: str) -> AsyncIterator[Piece]:
+    visited = intake.spec.source.visit(mark, intake.inlet)  # raises at once for a mark that is not of a run
+
+    async def pieces() -> AsyncIterator[Piece]:
+        async for each in visited:
+            [event] = intake.inlet.events([each.message])
+            yield Piece(route.frame(intake.place.name, event, f"{RUN}-{each.mark}"), each.mark, each.is_last)
+
+    return pieces()
+
+
+def _back(route: Route, intake: Intake, bus: Bus, captures: Mapping[str, str]) -> Back | None:
+    """Return what the source reads back for a channel of one file; None where several are merged in it."""
+    whole = {**route.feeds[intake.place.name].bind, **captures}
+    backlog = intake.place.backlog(whole)
+    if backlog is None:
+        return None
+    cut = bus.seq
+
+    async def read(mark: str) -> AsyncIterator[Piece]:
+        async for at, frames in intake.inlet.read_back(backlog, mark, route, cut):
+            yield Piece(frames, at)
+
+    return Back(cut, read)

@@ -1,0 +1,161 @@
+"""The bus: one sequence that numbers every event of the process, and the routes that want it.
+
+`publish`, `lose` and `subscribe` never await. On one event loop that makes each of them atomic, so nothing slips
+between a subscriber's replay and its live stream, and no subscriber can hold up a source.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bridge import wire
+from bridge.channel import Budget, Channel
+from bridge.event import Event, Loss, Record
+from bridge.route import Route, pieces
+from bridge.subscription import Subscription
+
+#: How much of the budget is freed when it is met, so that the search for the largest history is not made per event.
+HEADROOM: Final = 1 / 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What the whole process keeps at most."""
+
+    #: Bytes of all histories together.
+    memory: int = 256 * 1024 * 1024
+    channels: int = 10_000
+    #: Bytes of one event.
+    event: int = 1024 * 1024
+
+
+class Bus:
+    """Where sources publish and subscribers find their channels."""
+
+    def __init__(self, epoch: str, bounds: Bounds, clock: Callable[[], float]) -> None:
+        #: Names this run of the process, so that a number of another run is recognised.
+        self.epoch = epoch
+        self.bounds = bounds
+        self.budget = Budget(bounds.memory)
+        #: The newest sequence number.
+        self.seq = 0
+        self.routes: list[Route] = []
+        #: The frame that tells of each source that is down, by name: a newcomer is told, too.
+        self.down: dict[str, bytes] = {}
+        self._clock = clock
+        self._wanted: dict[str, list[Route]] = {}
+
+    def attach(self, route: Route) -> None:
+        """Hand the route what its sources publish from now on."""
+        self.routes.append(route)
+        for source in route.feeds:
+            self._wanted.setdefault(source, []).append(route)
+
+    def publish(self, source: str, events: Sequence[Event]) -> list[str]:
+        """Give the events their numbers and append them to their channels; return their ids."""
+        seqs = [self._draw(event) for event in events]
+        now = self._clock()
+        for route in self._wanted.get(source, ()):
+            for channel, records in route.accept(source, events, seqs, self.epoch).items():
+                channel.append(records, now)
+        self._keep_bounds()
+        return [f"{self.epoch}-{seq}" for seq in seqs]
+
+    def lose(self, source: str, loss: Loss) -> None:
+        """Announce a loss on the channels it concerns, in its place in the order."""
+        for route in self._wanted.get(source, ()):
+            self.seq += 1
+            # A channel that does not exist now may once have: who comes back to it has lost this too.
+            route.lost_through = self.seq
+            for channel in route.touched(source, loss):
+                newest = channel.newest
+                after = wire.id_of(newest.frame) if newest is not None and not newest.is_control else None
+                frame = Subscription.gap(loss.reason, loss.missed, after, None)
+                channel.append([Record(self.seq, self._clock(), frame, is_control=True)], self._clock())
+
+    def announce(self, source: str, state: str, since: float, error: str | None) -> None:
+        """Tell the open streams of routes with `notify: source` that a source went down or came back."""
+        frame = wire.control("source", {"source": source, "state": state, "since": since, "error": error})
+        self.down.pop(source, None)
+        if state == "down":
+            self.down[source] = frame
+        for route in self._wanted.get(source, ()):
+            if route.terms.notifies:
+                self.seq += 1
+                for channel in route.channels.values():
+                    if channel.wake is not None:
+                        channel.append([Record(self.seq, self._clock(), frame, is_control=True)], self._clock())
+
+    def end(self, source: str) -> None:
+        """Tell that nothing more will come of the source; a route whose sources have all ended ends its streams."""
+        for route in self._wanted.get(source, ()):
+            route.running.discard(source)
+            if not route.running:
+                for channel in route.channels.values():
+                    channel.end()
+
+    def draw(self) -> int:
+        """Return a fresh sequence number, for an event that goes to one subscriber alone."""
+        self.seq += 1
+        return self.seq
+
+    def channel(self, route: Route, captures: Mapping[str, str]) -> Channel | None:
+        """Return the route's channel of these captures, made when missing; None when there is no room for one."""
+        place = route.place(captures)
+        if place not in route.channels and self._room() <= 0:
+            self._make_room()
+            if self._room() <= 0:
+                return None
+        return route.channel(place)
+
+    def release(self, route: Route, channel: Channel) -> None:
+        """Forget a channel that its last subscriber has left and that holds nothing."""
+        if channel.next == 0 and channel.wake is None:
+            route.channels.pop(route.place(channel.captures), None)
+
+    def expire(self) -> None:
+        """Evict what is too old in channels that nothing is appended to. Called now and then."""
+        now = self._clock()
+        for route in self.routes:
+            for channel in route.channels.values():
+                channel.expire(now)
+
+    def _draw(self, event: Event) -> int:
+        first = self.seq + 1
+        self.seq += pieces(event, self.bounds.event)
+        return first
+
+    def _keep_bounds(self) -> None:
+        budget = self.budget
+        while budget.used > budget.limit:
+            # The largest history gives way, so a noisy channel does not cost the quiet ones theirs.
+            largest = max((c for route in self.routes for c in route.channels.values()), key=_size)
+            before = budget.used
+            largest.shrink(max(budget.used - budget.limit, int(budget.limit * HEADROOM)))
+            if budget.used == before:
+                break  # only newest records are left, one a channel
+        if self._room() < 0:
+            self._make_room()
+
+    def _room(self) -> int:
+        return self.bounds.channels - sum(len(route.channels) for route in self.routes)
+
+    def _make_room(self) -> None:
+        """Drop the channels that were quiet the longest, some at once so that the search is rare; none in use."""
+        idle = [
+            (channel.newest.seq if channel.newest is not None else 0, route, place)
+            for route in self.routes
+            for place, channel in route.channels.items()
+            if channel.wake is None
+        ]
+        idle.sort(key=_first)
+        for _, route, place in idle[: max(int(self.bounds.channels * HEADROOM), 1 - self._room())]:
+            route.drop(place)
+
+
+def _size(channel: Channel) -> int:
+    return channel.bytes
+
+
+def _first(item: tuple[int, Route, tuple[str, ...]]) -> int:
+    return item[0]

@@ -1,0 +1,342 @@
+"""A channel: one route's log for one set of captures, and its latest record per key.
+
+Rule 1: nothing here knows the time, awaits, or does I/O; callers pass `now`.
+Rule 2: sequence numbers only grow. They have holes, since one sequence numbers the whole process; so a place in the
+    log is an *ordinal* (0 for the first record ever appended), and `locate` turns a sequence number into one.
+Rule 3: the log is bounded by count, bytes and age, whichever is met first; the newest record always stays, be it
+    alone above the bytes. What leaves unseen is remembered as `lost_through`, so that a late reader is told.
+Rule 4: with keys, the latest record of each key outlives the log, in a table with bounds of its own. A record that
+    left the log but is still its key's latest is not lost.
+"""
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
+from typing import Final
+
+from bridge.event import Record
+
+#: What a kept record costs beside its frame, in bytes: the struct, the bytes' header, its numbers, its list slots.
+OVERHEAD: Final = 240
+
+#: Control records whose place is remembered so that `missed` counts events alone. Past it, old ones count as
+#: events: a number too high by a few in a channel that had thousands of gaps.
+MAX_CONTROLS: Final = 1_024
+
+#: The age of history is kept to this fraction of itself: a mark each, instead of a clock reading a record.
+AGE_MARKS: Final = 64
+
+#: A list this short is trimmed at once: moving its slots costs less than thinking about it.
+SHORT_LOG: Final = 4_096
+
+_seq: Final = attrgetter("seq")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much of the past a channel keeps: whichever is met first."""
+
+    events: int = 1_000
+    bytes: int = 1024 * 1024
+    #: Seconds.
+    age: float = 3_600.0
+    #: Keys of the table.
+    keys: int = 10_000
+
+
+class Budget:
+    """The bytes of all histories together."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+def cost(record: Record) -> int:
+    """Return what keeping the record takes, in bytes."""
+    return len(record.frame) + OVERHEAD
+
+
+class Table:
+    """The latest record per key, in ascending sequence, bounded by count and bytes."""
+
+    __slots__ = ("_by_seq", "_order", "_seqs", "bytes", "evicted")
+
+    def __init__(self) -> None:
+        self._seqs: dict[str, int] = {}
+        self._by_seq: dict[int, Record] = {}
+        # All sequence numbers in order, superseded ones included until there are as many as live ones: so a reader
+        # goes on from where it was with a binary search, and pins nothing while it waits.
+        self._order: list[int] = []
+        self.bytes = 0
+        #: How many keys had to leave for the bounds.
+        self.evicted = 0
+
+    def __len__(self) -> int:
+        return len(self._seqs)
+
+    def __contains__(self, seq: int) -> bool:
+        return seq in self._by_seq
+
+    def put(self, record: Record) -> Record | None:
+        """Make the record its key's latest, or forget the key if it is a tombstone; return the one it replaces."""
+        key = record.key or ""
+        old = self._remove(key)
+        if not record.is_tombstone:
+            self._seqs[key] = record.seq
+            self._by_seq[record.seq] = record
+            self._order.append(record.seq)
+            self.bytes += cost(record)
+            if len(self._order) > 2 * len(self._by_seq) + 64:
+                self._order = [seq for seq in self._order if seq in self._by_seq]
+        return old
+
+    def evict(self) -> Record | None:
+        """Remove and return the key whose latest record is the oldest."""
+        record = next(iter(self._by_seq.values()), None)
+        if record is not None:
+            self._remove(record.key or "")
+            self.evicted += 1
+        return record
+
+    def after(self, seq: int, through: int) -> Iterator[Record]:
+        """Yield the records after `seq`, up to `through`, ascending."""
+        for at in islice(self._order, bisect_right(self._order, seq), None):
+            if at > through:
+                return
+            if (record := self._by_seq.get(at)) is not None:
+                yield record
+
+    def _remove(self, key: str) -> Record | None:
+        seq = self._seqs.pop(key, None)
+        if seq is None:
+            return None
+        record = self._by_seq.pop(seq)
+        self.bytes -= cost(record)
+        return record
+
+
+class Channel:
+    """One log, and the table of its keys where the route has a `key`."""
+
+    __slots__ = (
+        "_bounds",
+        "_budget",
+        "_controls",
+        "_log",
+        "_log_bytes",
+        "_marks",
+        "_start",
+        "captures",
+        "events",
+        "first",
+        "is_ended",
+        "lost_since",
+        "lost_through",
+        "origin",
+        "table",
+        "wake",
+    )
+
+    def __init__(
+        self,
+        captures: Mapping[str, str],
+        bounds: Bounds,
+        budget: Budget,
+        *,
+        is_keyed: bool = False,
+        lost_through: int = 0,
+    ) -> None:
+        self.captures = captures
+        self._bounds = bounds
+        self._budget = budget
+        self._log: list[Record] = []
+        self._start = 0  # index in `_log` of the oldest kept; those before it are about to be trimmed
+        self._log_bytes = 0
+        self._marks: deque[tuple[float, int]] = deque()  # (time, ordinal): all before the ordinal came by then
+        self._controls: deque[int] = deque(maxlen=MAX_CONTROLS)
+        self.table = Table() if is_keyed else None
+        #: The ordinal of the oldest record kept.
+        self.first = 0
+        #: Events ever appended, control records not among them.
+        self.events = 0
+        #: The highest sequence number that can no longer be given.
+        self.lost_through = lost_through
+        #: The sequence number of the first record ever appended here; 0 where an earlier channel of the name had more.
+        self.origin = 0
+        #: The newest time among what can no longer be given, for `since`.
+        self.lost_since = float("-inf")
+        #: Nothing more will come.
+        self.is_ended = False
+        #: Called when the channel grows or ends; set while somebody listens.
+        self.wake: Callable[[], None] | None = None
+
+    @property
+    def next(self) -> int:
+        """Return the ordinal that the next record will get."""
+        return self.first + len(self._log) - self._start
+
+    @property
+    def newest(self) -> Record | None:
+        """Return the newest record kept."""
+        return self._log[-1] if len(self._log) > self._start else None
+
+    @property
+    def oldest(self) -> Record | None:
+        """Return the oldest record kept in the log."""
+        return self._log[self._start] if len(self._log) > self._start else None
+
+    @property
+    def bytes(self) -> int:
+        """Return what this channel keeps, in bytes."""
+        return self._log_bytes + (self.table.bytes if self.table is not None else 0)
+
+    def append(self, records: Sequence[Record], now: float) -> None:
+        """Add the newest records, oldest first, evict what is over the bounds, and wake the pump. Never awaits."""
+        before = self.bytes
+        ordinal = self.next
+        if ordinal == 0 and self.lost_through == 0:
+            self.origin = records[0].seq
+        for record in records:
+            if record.is_control:
+                self._controls.append(ordinal)
+            else:
+                self.events += 1
+            ordinal += 1
+            self._log_bytes += len(record.frame) + OVERHEAD
+        self._log += records
+        if self.table is not None:
+            self._update(self.table, records)
+        if not self._marks or now - self._marks[-1][0] >= self._bounds.age / AGE_MARKS:
+            self._marks.append((now, ordinal))
+        self._evict(now)
+        self._budget.used += self.bytes - before
+        if self.wake is not None:
+            self.wake()
+
+    def end(self) -> None:
+        """Tell the readers that nothing more will come."""
+        self.is_ended = True
+        if self.wake is not None:
+            self.wake()
+
+    def locate(self, seq: int) -> int:
+        """Return the ordinal of the first kept record after the sequence number."""
+        return self.first + bisect_right(self._log, seq, self._start, key=_seq) - self._start
+
+    def since(self, time: float) -> int:
+        """Return the ordinal of the first kept event that is not older than `time` (Unix seconds)."""
+        kept = enumerate(islice(self._log, self._start, None), self.first)
+        return next((ordinal for ordinal, record in kept if record.time >= time), self.next)
+
+    def last(self, count: int) -> int:
+        """Return the ordinal from which `count` events follow, or of the oldest kept."""
+        ordinal = self.next
+        while count > 0 and ordinal > self.first:
+            ordinal -= 1
+            count -= not self._at(ordinal).is_control
+        return ordinal
+
+    def seq_before(self, ordinal: int) -> int:
+        """Return a sequence number before that ordinal's record and not before what was lost ahead of it."""
+        if ordinal > self.first:
+            return self._at(ordinal - 1).seq
+        return self.lost_through
+
+    def read(self, ordinal: int, limit: int) -> list[Record]:
+        """Return the records from the ordinal on that fit `limit` bytes together; one at least."""
+        return _fit(islice(self._log, ordinal - self.first + self._start, None), limit)
+
+    def missed(self, ordinal: int) -> int:
+        """Count the events from the ordinal on that the log no longer has."""
+        controls = sum(1 for at in self._controls if ordinal <= at < self.first)
+        return max(self.first - ordinal - controls, 0)
+
+    def snapshot(self, after: int, through: int, limit: int) -> list[Record]:
+        """Return the latest records per key after a sequence number, up to another, that fit `limit` bytes together."""
+        return _fit(self.table.after(after, through), limit) if self.table is not None else []
+
+    def expire(self, now: float) -> None:
+        """Evict what is too old; for channels that nothing is appended to."""
+        before = self.bytes
+        self._evict(now)
+        self._budget.used += self.bytes - before
+
+    def shrink(self, size: int) -> None:
+        """Evict the oldest until `size` bytes are free, for the budget of the process; the newest stays."""
+        before = self.bytes
+        while self.bytes > max(before - size, 0) and self.next - self.first > 1:
+            self._drop_until(self.first + 1)
+        while self.table and self.bytes > max(before - size, 0):
+            self._forget(self.table)
+        self._trim()
+        self._budget.used += self.bytes - before
+
+    def close(self) -> None:
+        """Give back what the channel holds of the budget."""
+        self._budget.used -= self.bytes
+
+    def _at(self, ordinal: int) -> Record:
+        return self._log[ordinal - self.first + self._start]
+
+    def _update(self, table: Table, records: Sequence[Record]) -> None:
+        oldest = self._log[self._start].seq
+        for record in records:
+            if record.is_control:
+                continue
+            old = table.put(record)
+            if old is not None and old.seq < oldest:
+                self._lose(old)
+        while len(table) > self._bounds.keys or (table.bytes > self._bounds.bytes and len(table) > 1):
+            self._forget(table)
+
+    def _forget(self, table: Table) -> None:
+        gone = table.evict()
+        oldest = self.oldest
+        if gone is not None and (oldest is None or gone.seq < oldest.seq):
+            self._lose(gone)
+
+    def _evict(self, now: float) -> None:
+        bounds = self._bounds
+        keep_from = self.next - bounds.events
+        horizon = now - bounds.age
+        while self._marks and self._marks[0][0] <= horizon:
+            keep_from = max(keep_from, self._marks.popleft()[1])
+        self._drop_until(min(keep_from, self.next - 1))
+        while self._log_bytes > bounds.bytes and self.next - self.first > 1:
+            self._drop_until(self.first + 1)
+        self._trim()
+
+    def _drop_until(self, ordinal: int) -> None:
+        for _ in range(ordinal - self.first):
+            record = self._log[self._start]
+            self._start += 1
+            self.first += 1
+            self._log_bytes -= len(record.frame) + OVERHEAD
+            if self.table is None or record.seq not in self.table:
+                self._lose(record)
+
+    def _lose(self, record: Record) -> None:
+        self.lost_through = max(self.lost_through, record.seq)
+        self.lost_since = max(self.lost_since, record.time)
+
+    def _trim(self) -> None:
+        # Trimming moves every slot, so a long log is trimmed only when a sixteenth of it has gone.
+        if self._start and (len(self._log) <= SHORT_LOG or self._start > len(self._log) >> 4):
+            del self._log[: self._start]
+            self._start = 0
+
+
+def _fit(records: Iterator[Record], limit: int) -> list[Record]:
+    out: list[Record] = []
+    for record in records:
+        limit -= len(record.frame)
+        if limit < 0 and out:
+            break
+        out.append(record)
+    return out

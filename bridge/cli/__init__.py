@@ -1,0 +1,93 @@
+"""The command line: `sse-bridge COMMAND`; a file a command.
+
+Exit codes: 0 done; 1 it failed while running; 2 the configuration or the command is wrong.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from bridge.cli import (
+    check as check_command,
+    demo as demo_command,
+    init as init_command,
+    run as run_command,
+    schema as schema_command,
+    serve as serve_command,
+)
+
+#: Where the file is unless it is named: first here, then where a container has it.
+DEFAULTS: Final = (Path("routes.yaml"), Path("/etc/sse-bridge/routes.yaml"))
+
+app = typer.Typer(
+    name="sse-bridge",
+    help="Turn files, timers and HTTP pushes into Server-Sent Events.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+File = Annotated[
+    Path | None,
+    typer.Argument(help="The configuration: a file, or a folder of them. Default: ./routes.yaml.", show_default=False),
+]
+Level = Annotated[str, typer.Option(help="The least that is logged: debug, info, warning or error.")]
+
+
+def _file(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    return next((path for path in DEFAULTS if path.exists()), DEFAULTS[0])
+
+
+@app.command()
+def run(file: File = None, log_level: Level = "info") -> None:
+    """Run the bridge until SIGTERM or Ctrl-C."""
+    raise typer.Exit(run_command.run(_file(file), level=log_level))
+
+
+@app.command()
+def demo(log_level: Level = "warning") -> None:
+    """Run a built-in example that needs nothing else: a growing log, a clock, pushed notices, and a page."""
+    raise typer.Exit(demo_command.run(level=log_level))
+
+
+@app.command()
+def serve(
+    sources: Annotated[list[str], typer.Argument(help="Files, such as ./logs/*.log.", metavar="SOURCE...")],
+    listen: Annotated[str, typer.Option(help="Where browsers connect.")] = "127.0.0.1:8080",
+    admin: Annotated[str, typer.Option(help="Where the console is.")] = "127.0.0.1:9090",
+    log_level: Level = "warning",
+) -> None:
+    """Serve files as event streams without a configuration; prints the addresses of the routes it makes."""
+    raise typer.Exit(serve_command.run(sources, listen=listen, admin=admin, level=log_level))
+
+
+@app.command()
+def check(
+    file: File = None,
+    *,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print every value with where it comes from.")] = False,
+) -> None:
+    """Check a configuration; exit code 2 if it is refused."""
+    raise typer.Exit(check_command.run(_file(file), resolved=resolved))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    raise typer.Exit(schema_command.run())
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = DEFAULTS[0],
+) -> None:
+    """Write a commented configuration of a dozen lines to start from."""
+    raise typer.Exit(init_command.run(path))
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    app()

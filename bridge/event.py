@@ -1,0 +1,115 @@
+"""The value that crosses the bridge, at each stage of its way.
+
+    Message --normalise--> Event --route--> Record
+
+Each stage adds one thing: a `Message` is what a source heard, an `Event` is what it means (in
+CloudEvents' words), a `Record` is where it stands in its channel, as the bytes that subscribers get.
+
+All are frozen `msgspec.Struct`s outside the garbage collector's sight: building one costs a tenth
+of a frozen dataclass, and a million kept records are not walked at each collection. So their
+mappings must never lead back to them, and are never changed once handed over.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final, Literal
+
+import msgspec
+import orjson
+
+#: A scalar that a source tells about its message beside the captures: an offset, a line number.
+Fact = str | int | float
+
+EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+NO_FACTS: Final[Mapping[str, Fact]] = MappingProxyType({})
+
+#: Why something was lost, as `bridge.gap` tells it.
+Reason = Literal[
+    "evicted", "epoch", "slow", "source_rotated", "source_reset", "broker_session_lost", "broker_overflow", "oversize"
+]
+
+
+class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a source heard, untouched."""
+
+    #: Bytes as they came; text where the source made it itself.
+    payload: bytes | str
+    #: Unix seconds: when it happened, or when it arrived where the source has no time of its own.
+    time: float
+    #: The file (relative to its root), the topic, the address.
+    subject: str = ""
+    #: The names that the source's template took from the subject.
+    captures: Mapping[str, str] = EMPTY
+    #: What the producer sent beside the payload. Kept apart from captures: it proves nothing.
+    headers: Mapping[str, str] = EMPTY
+    #: Names that the source itself vouches for: `file`, `offset`, `line`. A capture of the same name wins.
+    facts: Mapping[str, Fact] = NO_FACTS
+    #: The event's name if the producer gave one, else "".
+    type: str = ""
+    key: str | None = None
+    #: A media type, or "" where nothing is known.
+    content_type: str = ""
+    #: A deletion: Kafka's null value, MQTT's cleared retained message, a pushed DELETE.
+    is_tombstone: bool = False
+
+
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source knows that it lost; becomes `bridge.gap` on its routes."""
+
+    reason: Reason
+    #: How many messages, where that can be known.
+    missed: int | None = None
+    #: Only channels whose captures agree with these are told; empty tells all of the source's.
+    captures: Mapping[str, str] = EMPTY
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a message means, in CloudEvents' words."""
+
+    source: str
+    subject: str
+    type: str
+    #: Unix seconds.
+    time: float
+    content_type: str
+    #: The data as text: valid Unicode without lone surrogates.
+    text: str
+    #: The data parsed from JSON, if some route of the source looks inside; else, or when it is not JSON, the text.
+    data: object
+    key: str | None
+    captures: Mapping[str, str]
+    headers: Mapping[str, str]
+    facts: Mapping[str, Fact]
+    is_tombstone: bool
+
+
+def cloudevent(event: Event, id: str) -> str:
+    """Return the whole event as JSON (CloudEvents 1.0, JSON event format)."""
+    value: dict[str, object] = {
+        "specversion": "1.0",
+        "id": id,
+        "source": event.source,
+        "type": event.type or "message",
+        "subject": event.subject,
+        "time": datetime.fromtimestamp(event.time, UTC).isoformat().replace("+00:00", "Z"),
+        "datacontenttype": event.content_type or "text/plain",
+        "data": None if event.is_tombstone else event.data,
+    }
+    return orjson.dumps({name: part for name, part in value.items() if part != ""}).decode()
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """An event at its place in a channel, encoded once for every subscriber."""
+
+    #: The process-wide sequence number.
+    seq: int
+    #: Unix seconds, for `since` and for the age of history.
+    time: float
+    #: The frame in plain bytes, without HTTP chunk framing; it ends in a blank line.
+    frame: bytes
+    #: The key on a keyed route, else None.
+    key: str | None = None
+    is_tombstone: bool = False
+    #: A `bridge.*` frame: it has a place in the order, but no id, and is never counted as an event.
+    is_control: bool = False

@@ -1,0 +1,1 @@
+"""The HTTP side: every route as an event stream, and what stands around it."""

@@ -1,0 +1,306 @@
+"""The pump: once a turn of the loop, what is new in a channel goes to all who are at its head.
+
+They all get the *same* bytes: joined once, framed once, one `transport.write` each. Under load a turn finds more
+events, the batch grows, and the cost of an event falls. Who cannot take a write leaves the group and reads on by
+itself, from the channel, as its peer drains; when it has caught up it joins the group again.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from bridge import wire
+from bridge.channel import Channel
+from bridge.gateway.connection import SLICE, Connection, Framing
+from bridge.gateway.endpoint import Heartbeat
+from bridge.subscription import Subscription
+
+#: Bytes of frames in one write: a slice, less what chunked coding adds.
+BATCH: Final = SLICE - 16
+
+#: Writes that one reader is given before others have their turn.
+TURN: Final = 8
+
+
+class Subscriber:
+    """One open stream: its connection, its cursor, its place in an audience."""
+
+    __slots__ = ("_joined", "audience", "connection", "is_feeding", "left", "retry", "subscription")
+
+    def __init__(
+        self, subscription: Subscription, connection: Connection, retry: int, left: Callable[["Subscriber"], None]
+    ) -> None:
+        self.subscription = subscription
+        self.connection = connection
+        #: Milliseconds after which this peer is asked to come back.
+        self.retry = retry
+        #: Called once when the stream is over.
+        self.left = left
+        #: The group it is in while it is at the head.
+        self.audience: Audience | None = None
+        #: A task writes to it: a run of its own, or a source read back.
+        self.is_feeding = False
+        self._joined = 0
+
+    @property
+    def delivered(self) -> int:
+        """Count the events that this stream was given."""
+        live = self.audience.events - self._joined if self.audience is not None else 0
+        return self.subscription.delivered + live
+
+    def join(self, audience: "Audience") -> None:
+        """Note that the pump moves the cursor from here on."""
+        self.audience = audience
+        self._joined = audience.events
+
+    def leave(self) -> None:
+        """Take the cursor back from the pump."""
+        if self.audience is not None:
+            self.subscription.leave(self.audience.position, self.audience.events - self._joined)
+            self.audience = None
+
+    def farewell(self, reason: str) -> bytes:
+        """Return the frames that stand last when the gateway ends the stream on purpose."""
+        told: dict[str, object] = {
+            "reason": reason,
+            "reconnect_in": self.retry,
+            "delivered": self.delivered,
+            "missed": self.subscription.missed,
+        }
+        return wire.retry(self.retry) + wire.control("bye", told)
+
+
+class Audience:
+    """Those who are at the head of one channel."""
+
+    __slots__ = ("channel", "events", "heartbeat", "is_stale", "last", "members", "position", "pulse", "users")
+
+    def __init__(self, channel: Channel, heartbeat: Heartbeat | None) -> None:
+        self.channel = channel
+        self.heartbeat = heartbeat
+        #: By framing, since each gets bytes of its own.
+        self.members: dict[Framing, set[Subscriber]] = {}
+        #: The ordinal up to which all of them were written to, and the events up to there.
+        self.position = channel.next
+        self.events = channel.events
+        #: When they were last written to.
+        self.last = 0.0
+        self.pulse: asyncio.TimerHandle | None = None
+        self.is_stale = False
+        #: Streams on this channel, those that lag or are fed by a task included.
+        self.users = 0
+
+
+class Pump:
+    """Moves what is new in channels to their subscribers."""
+
+    def __init__(self, now: Callable[[], float], newest: Callable[[Channel], str | None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._now = now
+        self._newest = newest
+        self._audiences: dict[Channel, Audience] = {}
+        self._subscribers: dict[Connection, Subscriber] = {}
+        self._stale: list[Audience] = []
+        self._paused: list[Subscriber] = []
+        self._is_flushing = False
+
+    @property
+    def subscribers(self) -> list[Subscriber]:
+        """Return all open streams."""
+        return list(self._subscribers.values())
+
+    def count(self, channels: Iterable[Channel]) -> int:
+        """Count the open streams of these channels."""
+        return sum(self._audiences[channel].users for channel in channels if channel in self._audiences)
+
+    def admit(self, subscriber: Subscriber, heartbeat: Heartbeat | None) -> Audience:
+        """Count a stream as its channel's; `start` then lets it read."""
+        channel = subscriber.subscription.channel
+        audience = self._audiences.get(channel)
+        if audience is None:
+            audience = self._audiences[channel] = Audience(channel, heartbeat)
+            channel.wake = lambda: self._wake(audience)
+        audience.users += 1
+        self._subscribers[subscriber.connection] = subscriber
+        return audience
+
+    def start(self, subscriber: Subscriber, audience: Audience) -> None:
+        """Give the subscriber what its cursor has before it, then the live events."""
+        self._read(subscriber, audience)
+
+    def bye(self, subscriber: Subscriber, reason: str) -> None:
+        """Tell a peer to come back, and close its stream."""
+        self.end(subscriber, lambda: subscriber.farewell(reason))
+
+    def end(self, subscriber: Subscriber, frames: Callable[[], bytes] = bytes) -> None:
+        """Close a stream after what `frames` gives; nothing is written after that."""
+        self._part(subscriber)
+        subscriber.connection.finish(frames())
+
+    # -- what connections tell
+
+    def paused(self, connection: Connection) -> None:
+        """Take a subscriber out of its group: its peer takes no more."""
+        subscriber = self._subscribers[connection]
+        if subscriber.audience is None:
+            return
+        if self._is_flushing:
+            self._paused.append(subscriber)  # the position is that after the write that paused it
+        else:
+            self._part(subscriber)
+
+    def resumed(self, connection: Connection) -> None:
+        """Let a subscriber read on from where it was."""
+        subscriber = self._subscribers[connection]
+        if subscriber.audience is None and not subscriber.is_feeding:
+            self._read(subscriber, self._audiences[subscriber.subscription.channel])
+
+    def lost(self, connection: Connection) -> None:
+        """Forget a stream that is over."""
+        subscriber = self._subscribers.pop(connection)
+        self._part(subscriber)
+        channel = subscriber.subscription.channel
+        audience = self._audiences[channel]
+        audience.users -= 1
+        if not audience.users:
+            del self._audiences[channel]
+            channel.wake = None
+            if audience.pulse is not None:
+                audience.pulse.cancel()
+        subscriber.left(subscriber)
+
+    # -- reading
+
+    def _read(self, subscriber: Subscriber, audience: Audience) -> None:
+        connection, cursor = subscriber.connection, subscriber.subscription
+        for _ in range(TURN):
+            if not connection.is_ready:
+                return
+            if cursor.is_slow and cursor.slow == "disconnect":
+                cursor.count_missed()
+                self.bye(subscriber, "slow")
+                return
+            frames = cursor.read(BATCH)
+            if not frames:
+                self._join(subscriber, audience)
+                return
+            connection.send(frames)
+            if cursor.is_spent:
+                self.bye(subscriber, "replay_bound")
+                return
+        self._loop.call_soon(self._go_on, subscriber)
+
+    def _go_on(self, subscriber: Subscriber) -> None:
+        audience = self._audiences.get(subscriber.subscription.channel)
+        if audience is not None and subscriber.audience is None and not subscriber.is_feeding:
+            self._read(subscriber, audience)
+
+    def _join(self, subscriber: Subscriber, audience: Audience) -> None:
+        if audience.channel.is_ended:
+            self.end(subscriber)
+            return
+        # The group must stand where the cursor does, or it would be given again what it has read.
+        self._flush(audience)
+        audience.members.setdefault(subscriber.connection.framing, set()).add(subscriber)
+        subscriber.join(audience)
+        heartbeat = audience.heartbeat
+        if audience.pulse is None and heartbeat is not None:
+            audience.last = self._loop.time()
+            audience.pulse = self._loop.call_later(heartbeat.every, self._beat, audience, heartbeat)
+
+    def _part(self, subscriber: Subscriber) -> None:
+        if subscriber.audience is not None:
+            subscriber.audience.members[subscriber.connection.framing].discard(subscriber)
+            subscriber.leave()
+
+    # -- writing
+
+    def _wake(self, audience: Audience) -> None:
+        if audience.is_stale:
+            return
+        audience.is_stale = True
+        if not self._stale:
+            self._loop.call_soon(self._run)
+        self._stale.append(audience)
+
+    def _run(self) -> None:
+        stale, self._stale = self._stale, []
+        for audience in stale:
+            audience.is_stale = False
+            self._flush(audience)
+            if audience.channel.is_ended:
+                self._end(audience)
+
+    def _flush(self, audience: Audience) -> None:
+        """Write what is new to all members, a slice at a time, so that a burst pins one slice a peer."""
+        channel = audience.channel
+        # A burst can outrun the history between two turns: each member is then told by its own cursor.
+        if audience.position < channel.first:
+            self._scatter(audience)
+        while audience.position < channel.next:
+            if not any(audience.members.values()):
+                audience.position, audience.events = channel.next, channel.events
+                return
+            records = channel.read(audience.position, BATCH)
+            self._write(audience, b"".join([record.frame for record in records]))
+            audience.position += len(records)
+            audience.events += sum(not record.is_control for record in records)
+            self._settle()
+        audience.last = self._loop.time()
+
+    def _write(self, audience: Audience, frames: bytes) -> None:
+        self._is_flushing = True
+        for framing, members in audience.members.items():
+            if members:
+                data = framing.wrap(frames)
+                if len(data) <= SLICE:
+                    for subscriber in tuple(members):
+                        subscriber.connection.write(data)
+                else:
+                    for subscriber in tuple(members):
+                        subscriber.connection.pour(data)
+        self._is_flushing = False
+
+    def _settle(self) -> None:
+        """Take out of their group those that the last write has paused, now that its place is known."""
+        paused, self._paused = self._paused, []
+        for subscriber in paused:
+            self._part(subscriber)
+            # A transport may have paused and resumed within one write; nobody would tell again.
+            self._loop.call_soon(self._go_on, subscriber)
+
+    def _scatter(self, audience: Audience) -> None:
+        scattered = [subscriber for members in audience.members.values() for subscriber in members]
+        for subscriber in scattered:
+            self._part(subscriber)
+            self._loop.call_soon(self._go_on, subscriber)
+
+    def _end(self, audience: Audience) -> None:
+        for members in audience.members.values():
+            for subscriber in tuple(members):
+                self.end(subscriber)
+
+    def _beat(self, audience: Audience, heartbeat: Heartbeat) -> None:
+        """Write a heartbeat if nothing else was written for as long; a comment never moves the cursor."""
+        now = self._loop.time()
+        due = audience.last + heartbeat.every
+        if now >= due:
+            self._write(audience, self.heartbeat(audience.channel, heartbeat))
+            self._settle()
+            audience.last, due = now, now + heartbeat.every
+        if any(audience.members.values()):
+            audience.pulse = self._loop.call_at(due, self._beat, audience, heartbeat)
+        else:
+            audience.pulse = None
+
+    def heartbeat(self, channel: Channel, heartbeat: Heartbeat) -> bytes:
+        """Return what an idle stream of the channel is sent."""
+        if not heartbeat.visible:
+            return wire.HEARTBEAT
+        told: dict[str, object] = {
+            "interval": heartbeat.every,
+            "time": self._now(),
+            "head": self._newest(channel),
+            "lag": 0,
+        }
+        return wire.control("heartbeat", told)

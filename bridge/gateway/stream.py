@@ -1,0 +1,283 @@
+"""Opening a stream: what the subscriber asks for, whether there is room, where it starts, and the first block.
+
+A transient condition is never answered with 4xx or 5xx: any status but 200 ends a browser's EventSource for good. So
+overload and drain are a 200 that says `retry` and closes.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Final
+
+import structlog
+from aiohttp import web
+from multidict import CIMultiDict
+
+from bridge import wire
+from bridge.bus import Bus
+from bridge.channel import Channel
+from bridge.gateway import reply
+from bridge.gateway.connection import Framing, TakenOver, take_over
+from bridge.gateway.endpoint import Endpoint, Retry
+from bridge.gateway.feed import RUN, beating, open_back, open_run, read_back
+from bridge.gateway.pump import Audience, Pump, Subscriber
+from bridge.gateway.supply import Back, Piece, Supply
+from bridge.gateway.want import wanted
+from bridge.subscription import EventId, Replay, Want
+
+log = structlog.get_logger()
+
+#: What every stream says about itself, beside its type. No charset: the format knows only UTF-8.
+HEADERS: Final = {
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",  # nginx would hold events back until the stream ends
+    "X-Content-Type-Options": "nosniff",
+}
+EVENT_STREAM: Final = "text/event-stream"
+NDJSON: Final = "application/x-ndjson"
+
+#: The part of a drain in which streams are told; the rest is for what waits in their buffers to leave.
+DRAIN_SPREAD: Final = 0.7
+
+#: `retry` is drawn from [N, 1.25 N], so that those who left together do not return together.
+JITTER: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How many may come."""
+
+    subscribers: int
+    #: A second; None for any number.
+    connects: int | None = None
+    #: Of one address; None for any number.
+    per_peer: int | None = None
+    replay: Replay = field(default_factory=Replay)
+
+
+class Streams:
+    """All open streams of the process, and the way in."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        pump: Pump,
+        bounds: Bounds,
+        *,
+        now: Callable[[], float],
+        uniform: Callable[[float, float], float],
+    ) -> None:
+        self._bus = bus
+        self._pump = pump
+        self._bounds = bounds
+        self._now = now
+        self._uniform = uniform
+        self._peers: Counter[str] = Counter()
+        self._by_source: Counter[str] = Counter()
+        self._opened = (0, 0)  # (a second, streams asked for in it)
+        self._tasks: dict[Subscriber, asyncio.Task[None]] = {}
+        self._count = 0
+        self._gone = asyncio.Event()  # no stream is open
+        self._gone.set()
+        #: Streams that were refused, by reason.
+        self.refused: Counter[str] = Counter()
+        self.is_draining = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    def of_source(self, name: str) -> int:
+        """Count the open streams of all routes that a source feeds."""
+        return self._by_source[name]
+
+    async def open(
+        self, request: web.BaseRequest, endpoint: Endpoint, captures: Mapping[str, str], headers: CIMultiDict[str]
+    ) -> web.StreamResponse:
+        """Answer a request for a stream; `headers` are those of CORS."""
+        retry = self._retry(endpoint.retry)
+        if (reason := self._refusal(request.remote or "")) is not None:
+            return self._refuse(reason, retry, headers)
+        try:
+            want = wanted(request.headers, request.query, self._now())
+        except ValueError as error:
+            return reply.text(400, str(error), headers)
+        supply = endpoint.supply
+        if self._is_over(supply, captures, want):
+            return reply.empty(204, headers)
+        channel = self._bus.channel(supply.route, captures)
+        if channel is None:
+            return self._refuse("channels", retry, headers)
+        framing = Framing(request.version >= (1, 1), NDJSON in request.headers.get("Accept", ""))
+        connection = take_over(request, framing, self._pump)
+        if connection is None:
+            self._bus.release(supply.route, channel)
+            return TakenOver()
+        subscription = supply.route.subscribe(channel, self._bus.epoch)
+        subscriber = Subscriber(subscription, connection, retry, self._entered(endpoint, channel, request.remote or ""))
+        self._start(subscriber, endpoint, want, head(framing, headers))
+        return TakenOver()
+
+    async def drain(self, seconds: float) -> None:
+        """Tell all streams to come back elsewhere, spread over the time, and wait until they have gone."""
+        self.is_draining = True
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        subscribers = self._pump.subscribers
+        for number, subscriber in enumerate(subscribers):
+            due = begun + seconds * DRAIN_SPREAD * number / len(subscribers)
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
+            self._pump.bye(subscriber, "drain")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(begun + seconds):
+                await self._gone.wait()
+        for subscriber in self._pump.subscribers:
+            subscriber.connection.abort()
+
+    # -- the way in
+
+    def _refusal(self, peer: str) -> str | None:
+        bounds, second = self._bounds, int(self._now())
+        self._opened = (second, self._opened[1] + 1 if self._opened[0] == second else 1)
+        if self.is_draining:
+            return "drain"
+        if self._count >= bounds.subscribers:
+            return "subscribers"
+        if bounds.connects is not None and self._opened[1] > bounds.connects:
+            return "connects"
+        if bounds.per_peer is not None and self._peers[peer] >= bounds.per_peer:
+            return "per_peer"
+        return None
+
+    def _refuse(self, reason: str, retry: int, headers: CIMultiDict[str]) -> web.Response:
+        self.refused[reason] += 1
+        log.info("stream refused", reason=reason)
+        body = wire.retry(retry) + b"\n"
+        answer = web.Response(body=body, headers={"Content-Type": EVENT_STREAM, **HEADERS, **headers})
+        answer.force_close()
+        return answer
+
+    def _retry(self, retry: Retry) -> int:
+        """Return milliseconds."""
+        base = retry.delay * 1_000
+        drawn = base if retry.exact else self._uniform(base, base * (1 + JITTER))
+        return min(max(round(drawn), wire.MIN_RETRY), wire.MAX_RETRY)
+
+    def _is_over(self, supply: Supply, captures: Mapping[str, str], want: Want) -> bool:
+        """Tell whether the subscriber has seen the last event that there will ever be."""
+        found = EventId.parse(want.last_event_id or "")
+        if found is None:
+            return False
+        if supply.run is not None:
+            return found.epoch == RUN and supply.run.is_finished(str(found.seq))
+        channel = supply.route.channels.get(supply.route.place(captures))
+        if channel is None or not channel.is_ended or found.epoch != self._bus.epoch:
+            return False
+        return channel.newest is None or found.seq >= channel.newest.seq
+
+    def _entered(self, endpoint: Endpoint, channel: Channel, peer: str) -> Callable[[Subscriber], None]:
+        """Count a stream in; return what counts it out."""
+        sources = tuple(endpoint.supply.route.feeds)
+        self._count += 1
+        self._gone.clear()
+        self._peers[peer] += 1
+        self._by_source.update(sources)
+
+        def left(subscriber: Subscriber) -> None:
+            self._count -= 1
+            if not self._count:
+                self._gone.set()
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
+            self._by_source.subtract(sources)
+            if (task := self._tasks.pop(subscriber, None)) is not None:
+                task.cancel()
+            self._bus.release(endpoint.supply.route, channel)
+
+        return left
+
+    # -- the first block, and what follows it
+
+    def _start(self, subscriber: Subscriber, endpoint: Endpoint, want: Want, head: bytes) -> None:
+        audience = self._pump.admit(subscriber, endpoint.heartbeat)
+        opening, pieces = self._opening(endpoint, subscriber, want)
+        first = wire.retry(subscriber.retry) + self._down(endpoint) + opening
+        connection = subscriber.connection
+        connection.write(head + connection.framing.wrap(first))
+        if pieces is None:
+            self._pump.start(subscriber, audience)
+            return
+        subscriber.is_feeding = True
+        task = asyncio.create_task(self._feed(subscriber, audience, pieces), name="feed")
+        self._tasks[subscriber] = task
+        task.add_done_callback(lambda task: self._fed(subscriber, task))
+
+    def _opening(
+        self, endpoint: Endpoint, subscriber: Subscriber, want: Want
+    ) -> tuple[bytes, AsyncIterator[Piece] | None]:
+        """Return what stands first, and what a task writes before (or instead of) the channel's events."""
+        supply, subscription = endpoint.supply, subscriber.subscription
+        if supply.run is not None:
+            return open_run(supply.run, want)
+        back = self._back(supply, subscriber, want)
+        if back is not None:
+            opening, mark = open_back(back, self._bus.epoch, want)
+            captures = subscription.channel.captures
+            return opening, read_back(back, mark, lambda: supply.back(captures), subscription)
+        opening = subscription.open(want, head=self._bus.seq, replay=self._bounds.replay)
+        if supply.route.terms.start is None and want == Want():
+            opening += b"".join(supply.greet())
+        return opening, None
+
+    def _back(self, supply: Supply, subscriber: Subscriber, want: Want) -> Back | None:
+        """Return what the source reads back, for one who starts at the earliest or whose id the channel lost."""
+        channel = subscriber.subscription.channel
+        if supply.route.terms.start != "earliest" or want.since is not None or want.last is not None:
+            return None
+        found = EventId.parse(want.last_event_id or "")
+        is_kept = found is not None and not found.mark and channel.lost_through <= found.seq <= self._bus.seq
+        if is_kept and found is not None and found.epoch == self._bus.epoch:
+            return None
+        return supply.back(channel.captures)
+
+    def _down(self, endpoint: Endpoint) -> bytes:
+        route = endpoint.supply.route
+        if not route.terms.notifies:
+            return b""
+        return b"".join(self._bus.down[name] for name in route.feeds if name in self._bus.down)
+
+    async def _feed(self, subscriber: Subscriber, audience: Audience, pieces: AsyncIterator[Piece]) -> None:
+        """Write what a task gives, at the peer's pace; then let the pump go on, or end the stream."""
+        connection, heartbeat, channel = subscriber.connection, audience.heartbeat, audience.channel
+        if heartbeat is not None:
+            pieces = beating(pieces, heartbeat.every, lambda: self._pump.heartbeat(channel, heartbeat))
+        async for piece in pieces:
+            connection.send(piece.frames)
+            subscriber.subscription.delivered += piece.frames.count(b"\nid: ") + piece.frames.startswith(b"id: ")
+            if piece.is_last:
+                self._pump.end(subscriber)
+            if not await connection.drained():
+                return
+        subscriber.is_feeding = False
+        self._pump.start(subscriber, audience)
+
+    def _fed(self, subscriber: Subscriber, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(subscriber, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The client comes back with its last id, and goes on from there.
+            log.error("stream broke off", reason=repr(error))
+            subscriber.connection.abort()
+
+
+def head(framing: Framing, more: Mapping[str, str]) -> bytes:
+    """Return the response's head (RFC 9112, section 4): chunked, or delimited by the close of the connection."""
+    fields = {"Content-Type": NDJSON if framing.is_lines else EVENT_STREAM, **HEADERS, **more}
+    fields |= {"Transfer-Encoding": "chunked"} if framing.is_chunked else {}
+    # The connection ends with the stream, so a proxy must not keep it for another request.
+    fields |= {"Connection": "close", "Date": formatdate(usegmt=True), "Server": "sse-bridge"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode()

@@ -1,0 +1,51 @@
+"""What lies behind an endpoint: the core's route, and what its sources can do for one subscriber alone.
+
+`app` fills it in, so the gateway needs to know no source.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bridge.route import Route
+
+
+class Piece(NamedTuple):
+    """Frames for one subscriber."""
+
+    frames: bytes
+    #: Where a resume would go on after them, in the source's own words.
+    mark: str
+    is_last: bool = False
+
+
+class Run(NamedTuple):
+    """Streams that are made anew for each visitor."""
+
+    #: Yield the run after a mark ("" for its beginning); `ValueError` at once when the mark is not of a run.
+    visit: Callable[[str], AsyncIterator[Piece]]
+    #: Tell whether nothing comes after this mark.
+    is_finished: Callable[[str], bool]
+
+
+class Back(NamedTuple):
+    """What a source reads back itself: all before the channel's sequence number `cut`."""
+
+    cut: int
+    #: Yield it after a mark; `SourceError` when the mark's file is gone.
+    read: Callable[[str], AsyncIterator[Piece]]
+
+
+def _none(_: Mapping[str, str]) -> None:
+    """Stand in for a source that cannot be read back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """A route and its sources, as the gateway may use them."""
+
+    route: Route
+    #: Frames that greet a newcomer: values of this very moment.
+    greet: Callable[[], Sequence[bytes]] = tuple
+    run: Run | None = None
+    back: Callable[[Mapping[str, str]], Back | None] = _none

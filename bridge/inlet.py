@@ -1,0 +1,55 @@
+"""The inlet: the one door through which a source's messages reach the bus, and through which it is read back."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from bridge.bus import Bus
+from bridge.event import Event, Loss, Message
+from bridge.normalise import Normaliser
+from bridge.route import Route
+from bridge.sources.base import Backlog
+from bridge.subscription import EventId
+from bridge.supervisor import Health
+
+
+class Inlet:
+    """Normalise, publish, count: the `Outlet` of one source."""
+
+    def __init__(
+        self, source: str, normalise: Normaliser, bus: Bus, health: Health, subscribers: Callable[[], int]
+    ) -> None:
+        self.source = source
+        #: Messages taken in.
+        self.messages = 0
+        self._normalise = normalise
+        self._bus = bus
+        self._health = health
+        self.subscribers = subscribers
+
+    def emit(self, messages: Sequence[Message]) -> Sequence[str]:
+        """Publish a batch; return the ids given."""
+        self.messages += len(messages)
+        return self._bus.publish(self.source, self._normalise(messages))
+
+    def lose(self, loss: Loss) -> None:
+        """Announce a loss."""
+        self._bus.lose(self.source, loss)
+
+    def up(self) -> None:
+        """Note that the source reads."""
+        self._health.tell(self.source, "up")
+
+    def down(self, reason: str) -> None:
+        """Note that the source cannot read now."""
+        self._health.tell(self.source, "down", reason)
+
+    def events(self, messages: Sequence[Message]) -> list[Event]:
+        """Normalise without publishing: for one subscriber alone."""
+        return self._normalise(messages)
+
+    async def read_back(self, backlog: Backlog, mark: str, route: Route, cut: int) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield (mark, frames) of what the source reads back itself, under ids that name the place in it."""
+        async for batch in backlog.read(mark):
+            events = self._normalise([message for _, message in batch])
+            ids = [str(EventId(self._bus.epoch, cut, at)) for at, _ in batch]
+            frames = [route.frame(self.source, event, id) for event, id in zip(events, ids, strict=True)]
+            yield batch[-1][0], b"".join(frames)

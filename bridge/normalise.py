@@ -1,0 +1,63 @@
+"""Normalising: what a message means. `Message` in, `Event` out, no I/O.
+
+One bad message never stops the good ones behind it: bytes that are no UTF-8 become U+FFFD, data that is no JSON
+stays text, and a name that the record does not hold is simply missing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+import orjson
+
+from bridge import wire
+from bridge.event import Event, Message
+from bridge.expression import find
+
+#: Characters of data that are parsed, at most: what a path reads stands in a record, not in a dump.
+MAX_PARSED: Final = 4 * 1024 * 1024
+
+
+class Normaliser:
+    """Makes the messages of one source into events."""
+
+    def __init__(self, source: str, *, capture: Mapping[str, str], parses: bool) -> None:
+        self._source = source
+        self._capture = {name: find(path) for name, path in capture.items()}
+        self._parses = parses
+
+    def __call__(self, messages: Sequence[Message]) -> list[Event]:
+        """Return an event for each message, in order."""
+        return [self._event(message) for message in messages]
+
+    def _event(self, message: Message) -> Event:
+        payload = message.payload
+        text = payload.decode(errors="replace") if isinstance(payload, bytes) else wire.clean(payload)
+        event = Event(
+            source=self._source,
+            subject=message.subject,
+            type=message.type,
+            time=message.time,
+            content_type=message.content_type,
+            text=text,
+            data=_parse(text) if self._parses and text else text,
+            key=message.key,
+            captures=message.captures,
+            headers=message.headers,
+            facts=message.facts,
+            is_tombstone=message.is_tombstone,
+        )
+        return self._captured(event) if self._capture else event
+
+    def _captured(self, event: Event) -> Event:
+        more = {name: value for name, read in self._capture.items() if (value := read(event)) is not None}
+        return msgspec.structs.replace(event, captures={**event.captures, **more})
+
+
+def _parse(text: str) -> object:
+    if len(text) > MAX_PARSED:
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,215 @@
+"""A route: which events a path exposes, under which names, and in which channel.
+
+What a route does with an event is compiled once: the check of its `bind`, the channel's captures, the event's name,
+the key. Each event is encoded once here, whatever the number of subscribers.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import orjson
+
+from bridge import wire
+from bridge.channel import Bounds, Budget, Channel
+from bridge.event import Event, Loss, Record, cloudevent
+from bridge.expression import Scope, find
+from bridge.subscription import Start, Subscription
+from bridge.template import Template
+
+Oversize = Literal["truncate", "skip", "split"]
+
+#: The name of an event that ends its key, or its subject, on any route.
+DELETE: Final = "delete"
+
+#: Bytes that a character takes at most in UTF-8 (RFC 3629).
+MAX_UTF8: Final = 4
+
+#: What joins the parts of a key. It cannot stand in a path, and a key that holds it only meets itself.
+KEY_JOINT: Final = "\x1f"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """One of a route's sources: its events' name, and the constants that its captures must have."""
+
+    source: str
+    event: Template | None = None
+    bind: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the file says of a route, beside its sources."""
+
+    path: str
+    names: tuple[str, ...] = ()
+    #: A name, or a path such as `data.customer.id`.
+    key: str | None = None
+    #: None where the file does not say: live, but timers greet a newcomer.
+    start: Start | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+    slow: Literal["gap", "disconnect"] = "gap"
+    oversize: Oversize = "truncate"
+    is_cloudevents: bool = False
+    notifies: bool = False
+
+
+class Route:
+    """One route and its channels."""
+
+    def __init__(self, terms: Terms, feeds: Sequence[Feed], *, budget: Budget, limit: int) -> None:
+        self.terms = terms
+        self.feeds = {feed.source: feed for feed in feeds}
+        self.channels: dict[tuple[str, ...], Channel] = {}
+        #: Events that had no place here, by reason.
+        self.skipped: Counter[str] = Counter()
+        #: What a subscriber of a channel that does not exist any more has lost, as a sequence number.
+        self.lost_through = 0
+        #: Sources of which more may come.
+        self.running = set(self.feeds)
+        self._budget = budget
+        self._limit = limit
+        self._find_key = find(terms.key) if terms.key is not None else None
+        # A key means one thing per source and per capture that the path does not name, so it includes them.
+        self._merges_sources = len(feeds) > 1
+
+    def accept(
+        self, source: str, events: Sequence[Event], seqs: Sequence[int], epoch: str
+    ) -> dict[Channel, list[Record]]:
+        """Turn events into records, by channel; `seqs` gives each its number (the first, where it is split)."""
+        feed = self.feeds[source]
+        bind = feed.bind.items()
+        found: dict[tuple[str, ...], list[Record]] = {}
+        for event, seq in zip(events, seqs, strict=True):
+            captures = event.captures
+            if bind and any(captures.get(name) != value for name, value in bind):
+                continue
+            place = tuple([captures.get(name, "") for name in self.terms.names])
+            if "" in place:
+                self.skipped["a name of the route's path is missing in the event"] += 1
+                continue
+            records = found.get(place)
+            if records is None:
+                records = found[place] = []
+            self._record(feed, event, seq, epoch, records)
+        return {self.channel(place): records for place, records in found.items() if records}
+
+    def channel(self, place: tuple[str, ...]) -> Channel:
+        """Return the channel of these captures, in the order of the route's names; made when first asked for."""
+        channel = self.channels.get(place)
+        if channel is None:
+            channel = self.channels[place] = Channel(
+                dict(zip(self.terms.names, place, strict=True)),
+                self.terms.bounds,
+                self._budget,
+                is_keyed=self._find_key is not None,
+                lost_through=self.lost_through,
+            )
+            channel.is_ended = not self.running
+        return channel
+
+    def place(self, captures: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the captures in the order of the route's names."""
+        return tuple([captures[name] for name in self.terms.names])
+
+    def touched(self, source: str, loss: Loss) -> list[Channel]:
+        """Return the channels that a loss of the source concerns."""
+        lost = loss.captures
+        if any(lost.get(name, value) != value for name, value in self.feeds[source].bind.items()):
+            return []
+        wanted = [(i, lost[name]) for i, name in enumerate(self.terms.names) if name in lost]
+        return [channel for place, channel in self.channels.items() if all(place[i] == value for i, value in wanted)]
+
+    def drop(self, place: tuple[str, ...]) -> None:
+        """Forget a channel that nobody listens to; who comes back to it is told."""
+        channel = self.channels.pop(place)
+        newest = channel.newest
+        self.lost_through = max(self.lost_through, channel.lost_through, newest.seq if newest is not None else 0)
+        channel.close()
+
+    def subscribe(self, channel: Channel, epoch: str) -> Subscription:
+        """Make a cursor over one of the channels."""
+        return Subscription(channel, epoch, start=self.terms.start or "live", slow=self.terms.slow)
+
+    def frame(self, source: str, event: Event, id: str) -> bytes:
+        """Encode an event under an id that it already has, for one subscriber alone; b"" if it has no place here."""
+        name = self._name(self.feeds[source], event)
+        if name is None:
+            return b""
+        text = self._text(event, id)
+        if len(text) > self._limit // MAX_UTF8:
+            text = text.encode()[: self._limit].decode(errors="ignore")
+        return wire.encode(id, name, text)
+
+    def _record(self, feed: Feed, event: Event, seq: int, epoch: str, out: list[Record]) -> None:
+        name = self._name(feed, event)
+        if name is None:
+            return
+        key = None
+        if self._find_key is not None:
+            value = self._find_key(event)
+            if value is None:
+                self.skipped["the event has no key"] += 1
+                return
+            key = self._key(feed, event, value)
+        id = f"{epoch}-{seq}"
+        text = self._text(event, id)
+        # Most events are cleared by their length in characters, without being encoded twice.
+        if len(text) > self._limit // MAX_UTF8 and len(data := text.encode()) > self._limit:
+            for number, (frame, is_control) in enumerate(self._oversize(data, name, seq, epoch), seq):
+                out.append(Record(number, event.time, frame, key, is_control=is_control))
+            return
+        out.append(Record(seq, event.time, wire.encode(id, name, text), key, event.is_tombstone))
+
+    def _oversize(self, data: bytes, name: str, seq: int, epoch: str) -> list[tuple[bytes, bool]]:
+        """Return the frames that stand for an event over the limit, and whether each is a control frame.
+
+        The bus left a sequence number free for each (`pieces`), the gap before a cut event included.
+        """
+        if self.terms.oversize == "split":
+            parts = enumerate(wire.split(data, self._limit), seq)
+            return [(wire.encode(f"{epoch}-{number}", name, part), False) for number, part in parts]
+        if self.terms.oversize == "skip":
+            return [(Subscription.gap("oversize", 1, None, None), True)]
+        # `missed` is 0: the event comes, but not all of it.
+        cut = wire.encode(f"{epoch}-{seq + 1}", name, data[: self._limit].decode(errors="ignore"))
+        return [(Subscription.gap("oversize", 0, None, None), True), (cut, False)]
+
+    def _name(self, feed: Feed, event: Event) -> str | None:
+        if event.is_tombstone:
+            return DELETE
+        if feed.event is None:
+            return event.type
+        if feed.event.is_literal:
+            return feed.event.text
+        try:
+            name = feed.event.fill(Scope(event))
+        except KeyError:
+            self.skipped["a name of `event` is missing in the event"] += 1
+            return None
+        if wire.is_event(name):
+            return name
+        self.skipped["`event` makes a name that an event may not have"] += 1
+        return None
+
+    def _key(self, feed: Feed, event: Event, value: str) -> str:
+        merged = [v for k, v in event.captures.items() if k not in self.terms.names and k not in feed.bind]
+        return KEY_JOINT.join([feed.source if self._merges_sources else "", *merged, value])
+
+    def _text(self, event: Event, id: str) -> str:
+        if self.terms.is_cloudevents:
+            return cloudevent(event, id)
+        if not event.is_tombstone:
+            return event.text
+        gone = {"subject": event.subject, **event.captures}
+        value = self._find_key(event) if self._find_key is not None else event.key
+        return orjson.dumps(gone if value is None else {**gone, "key": value}).decode()
+
+
+def pieces(event: Event, limit: int) -> int:
+    """Return how many sequence numbers the event may need: one, or more where it is over the limit."""
+    if len(event.text) <= limit // MAX_UTF8:
+        return 1
+    return 2 + len(event.text.encode()) // max(limit - MAX_UTF8, 1)

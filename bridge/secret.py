@@ -1,0 +1,117 @@
+"""Secrets: values that come from a file or the environment, and are never printed.
+
+In YAML a secret is `{ file: /run/secrets/push }` (one newline at the end is stripped) or `{ env: PUSH_TOKEN }`. Plain
+text is refused, and no message here repeats what was given: whoever pasted a token into the wrong place must not find
+it in a log as well.
+"""
+
+import hmac
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, cast
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+#: A PEM bundle has some 10 KiB; a secret file that is larger is some other file, taken by mistake.
+MAX_BYTES: Final = 65_536
+
+_HOW: Final = "write { file: /run/secrets/name } or { env: NAME }"
+
+
+class Secret:
+    """A text that shows itself only to whoever asks for it by `reveal`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text; never log it."""
+        return self._text
+
+    def matches(self, given: str | bytes) -> bool:
+        """Compare in a time that tells nothing of where the two differ."""
+        other = given.encode("utf-8", "surrogateescape") if isinstance(given, str) else given
+        return hmac.compare_digest(self._text.encode(), other)
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.matches(other.reveal())
+
+    def __hash__(self) -> int:
+        return hash(Secret)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            _resolve,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda _: "hidden"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = {
+            "file": "The file that holds it; one newline at its end is stripped.",
+            "env": "The environment variable that holds it.",
+        }
+        forms = [
+            {
+                "type": "object",
+                "properties": {key: {"type": "string", "description": text}},
+                "required": [key],
+                "additionalProperties": False,
+            }
+            for key, text in described.items()
+        ]
+        return {"title": "secret", "anyOf": forms}
+
+
+def _resolve(value: object, info: ValidationInfo) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, Mapping):
+        raise PydanticCustomError("secret", f"a secret cannot stand here in plain text: {_HOW}")
+    given = cast("Mapping[str, object]", value)
+    context = cast("Mapping[str, object]", info.context or {})
+    match tuple(given.items()):
+        case (("file", str(name)),):
+            return Secret(_read(cast("Path", context.get("folder", Path())) / name))
+        case (("env", str(name)),):
+            return Secret(_variable(name, cast("Mapping[str, str]", context.get("environ", os.environ))))
+        case _:
+            raise PydanticCustomError("secret", f"a secret has one key, `file` or `env`: {_HOW}")
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    if text := environ.get(name):
+        return text
+    raise PydanticCustomError("secret", "the environment variable of this secret is not set, or empty: set it")
+
+
+def _read(path: Path) -> str:
+    try:
+        # Without blocking: a FIFO left here by mistake must not hold up the start.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        raise PydanticCustomError("secret", "the file of this secret cannot be read: check path and rights") from None
+    with os.fdopen(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise PydanticCustomError("secret", "the file of this secret is not a regular file")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise PydanticCustomError("secret", "the file of this secret is larger than 64 KiB: is it the right one?")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise PydanticCustomError("secret", "the file of this secret is not UTF-8 text") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise PydanticCustomError("secret", "the file of this secret is empty")
+    return text

@@ -1,0 +1,14 @@
+"""Where messages come from: one file, or one folder, a kind; one line a kind here."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from bridge.sources.base import Source
+from bridge.sources.push import Push
+from bridge.sources.timer import Timer
+
+#: `kind:` in the YAML, and the class it names. The reference shows them in this order.
+KINDS: Final[Mapping[str, type[Source]]] = {
+    "timer": Timer,
+    "push": Push,
+}

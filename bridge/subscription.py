@@ -1,0 +1,241 @@
+"""A subscription: one subscriber's cursor over one channel.
+
+There is no queue per subscriber. The channel is the buffer and a cursor is all that a subscriber adds, so replay and
+live are the same read: who resumes starts with an older cursor, and who reads too slowly sees its cursor fall off
+the log's end, and is told.
+
+Nothing here awaits: a cursor opened at one instant and the channel's head of that instant have no seam.
+
+    open(...)   sets the cursor, and tells what to say first
+    read(...)   gives the next frames, until the cursor is at the head
+    leave(...)  takes the cursor back from the pump, which moves all that are at the head together
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+from bridge import wire
+from bridge.channel import Channel
+from bridge.event import Reason, Record
+
+#: `start` of a route: a word, or the last N events.
+Start = Literal["live", "earliest", "snapshot"] | int
+
+_OURS: Final = re.compile(
+    r"(?P<epoch>[A-Za-z0-9]{1,32})-(?P<seq>\d{1,18})(?:\.(?P<mark>[A-Za-z0-9.]{1,64}))?", re.ASCII
+)
+
+
+class EventId(NamedTuple):
+    """A position: the run of the process that numbered the event, its number, and a mark within a backlog."""
+
+    epoch: str
+    seq: int
+    #: Within a source's own backlog: the place there. `seq` is then where live events go on after it.
+    mark: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.seq}.{self.mark}" if self.mark else f"{self.epoch}-{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> "EventId | None":
+        """Read a `Last-Event-ID`; anything that we cannot have written gives None."""
+        match = _OURS.fullmatch(text)
+        return cls(match["epoch"], int(match["seq"]), match["mark"] or "") if match else None
+
+
+class Want(NamedTuple):
+    """What a subscriber asked for when it connected."""
+
+    #: The last id it saw; None or "" on a first connect.
+    last_event_id: str | None = None
+    #: Unix seconds.
+    since: float | None = None
+    last: int | None = None
+
+
+class Replay(NamedTuple):
+    """How far a resume may go before the client has to come back for the rest."""
+
+    events: int = 10_000
+    bytes: int = 16 * 1024 * 1024
+
+
+class Subscription:
+    """One subscriber's cursor."""
+
+    __slots__ = (
+        "_cut",
+        "_epoch",
+        "_ordinal",
+        "_seen",
+        "_start",
+        "channel",
+        "delivered",
+        "left",
+        "missed",
+        "slow",
+    )
+
+    def __init__(self, channel: Channel, epoch: str, *, start: Start, slow: Literal["gap", "disconnect"]) -> None:
+        self.channel = channel
+        self._epoch = epoch
+        self._start = start
+        #: The route's policy for one that falls off the log's end.
+        self.slow = slow
+        self._ordinal = channel.next
+        self._seen = 0  # while in a snapshot: the last sequence number read from it
+        self._cut = 0  # the snapshot's last sequence number; 0 when there is none to read
+        #: Events read so far, and events that this subscriber was told to have missed.
+        self.delivered = 0
+        self.missed = 0
+        #: What a resume may still read before it must come back; None when it may go on for ever.
+        self.left: Replay | None = None
+
+    def open(self, want: Want, *, head: int, replay: Replay) -> bytes:
+        """Set the cursor; return the frames that stand first: a gap if something was lost, then the id to resume from.
+
+        `head` is the process's newest sequence number, so an id above it is not ours.
+        """
+        if want.last_event_id:
+            return self._resume(want.last_event_id, head, replay)
+        if want.since is not None:
+            return self._since(want.since, head)
+        start = want.last if want.last is not None else self._start
+        if start == "snapshot":
+            return self._snapshot(head)
+        if start == "live":
+            self._ordinal = self.channel.next
+            return self._cursor(head)
+        self._ordinal = self.channel.first if start == "earliest" else self.channel.last(int(start))
+        return self._begin(head)
+
+    def join(self, seq: int) -> bool:
+        """Set the cursor just after a sequence number; False if something after it is already lost."""
+        if seq < self.channel.lost_through:
+            return False
+        self._ordinal = self.channel.locate(seq)
+        self._cut = 0
+        return True
+
+    @property
+    def is_at_head(self) -> bool:
+        """Tell whether there is nothing to read now."""
+        return not self._cut and self._ordinal == self.channel.next
+
+    @property
+    def is_slow(self) -> bool:
+        """Tell whether the log has evicted what this cursor had not read."""
+        return not self._cut and self._ordinal < self.channel.first
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether a resume has met its bound and must come back for the rest."""
+        return self.left is not None and (self.left.events <= 0 or self.left.bytes <= 0)
+
+    def count_missed(self) -> int:
+        """Count what the log has evicted before this cursor read it, as missed; return the number."""
+        missed = self.channel.missed(self._ordinal)
+        self.missed += missed
+        return missed
+
+    def read(self, limit: int) -> bytes:
+        """Return the next frames, some `limit` bytes (one frame at least), and move on; b"" at the head."""
+        if self._cut:
+            return self._read_snapshot(limit)
+        gap = self._fall() if self.is_slow else b""
+        if gap and self._cut:
+            return gap
+        records = self.channel.read(self._ordinal, limit)
+        self._ordinal += len(records)
+        return gap + self._take(records)
+
+    def leave(self, ordinal: int, events: int) -> None:
+        """Take the cursor back from the pump, which delivered `events` up to the ordinal."""
+        self._ordinal = ordinal
+        self.delivered += events
+
+    def _take(self, records: Sequence[Record]) -> bytes:
+        data = b"".join([record.frame for record in records])
+        count = sum(not record.is_control for record in records)
+        self.delivered += count
+        if self.left is not None:
+            # A resume that reached the head is a live subscriber like any other.
+            left = Replay(self.left.events - count, self.left.bytes - len(data))
+            self.left = None if self.is_at_head else left
+        return data
+
+    def _read_snapshot(self, limit: int) -> bytes:
+        records = self.channel.snapshot(self._seen, self._cut, limit)
+        if not records:
+            self._ordinal = self.channel.locate(self._cut)
+            self._cut = 0
+            return self.read(limit)
+        self._seen = records[-1].seq
+        return self._take(records)
+
+    def _resume(self, text: str, head: int, replay: Replay) -> bytes:
+        self.left = replay
+        channel = self.channel
+        found = EventId.parse(text)
+        if found is None or found.mark or found.epoch != self._epoch or found.seq > head:
+            return self._restart("epoch", None, text, head)
+        if found.seq == 0 and self._start == "snapshot":
+            return self._snapshot(head)  # cut before the first record of its snapshot
+        if found.seq < channel.lost_through:
+            missed = channel.missed(0) if found.seq < channel.origin else None
+            return self._restart("evicted", missed, text, head)
+        if channel.table is not None and (oldest := channel.oldest) is not None and found.seq < oldest.seq - 1:
+            # What left the log since then is still the latest of its key, so the table gives it.
+            self._seen, self._cut = found.seq, oldest.seq - 1
+        self._ordinal = channel.locate(found.seq)
+        return wire.cursor(str(EventId(self._epoch, found.seq)))
+
+    def _restart(self, reason: Reason, missed: int | None, text: str, head: int) -> bytes:
+        """Go on with the oldest kept, or with the whole table where the route starts with that, and say so."""
+        if self._start == "snapshot":
+            self.left = None  # a snapshot begins anew, and is paced by the peer as on a first connect
+            return self.gap(reason, missed, text, None, snapshot=True) + self._snapshot(head, told=True)
+        self._ordinal = self.channel.first
+        return self.gap(reason, missed, text, _id(self.channel.oldest)) + self._begin(head)
+
+    def _since(self, time: float, head: int) -> bytes:
+        channel = self.channel
+        self._ordinal = channel.since(time)
+        gap = self.gap("evicted", None, None, None) if channel.lost_since >= time else b""
+        return gap + self._begin(head)
+
+    def _snapshot(self, head: int, *, told: bool = False) -> bytes:
+        channel = self.channel
+        self._seen, self._cut = 0, head
+        gap = b""
+        if channel.table is not None and channel.table.evicted and not told:
+            gap = self.gap("evicted", None, None, None, snapshot=True)
+        # The id before the first record: who is cut here asks for the snapshot again.
+        return gap + self._cursor(0)
+
+    def _begin(self, head: int) -> bytes:
+        return self._cursor(head if self.is_at_head else self.channel.seq_before(self._ordinal))
+
+    def _cursor(self, seq: int) -> bytes:
+        return wire.cursor(str(EventId(self._epoch, seq)))
+
+    def _fall(self) -> bytes:
+        channel = self.channel
+        missed = self.count_missed()
+        self._ordinal = channel.first
+        if self._start == "snapshot" and (newest := channel.newest) is not None:
+            self._seen, self._cut = 0, newest.seq
+            return self.gap("slow", missed, None, None, snapshot=True)
+        return self.gap("slow", missed, None, _id(channel.oldest))
+
+    @staticmethod
+    def gap(reason: Reason, missed: int | None, after: str | None, to: str | None, *, snapshot: bool = False) -> bytes:
+        """Encode `bridge.gap`: what was lost lies after the id `from` and before the id `to`, where those are known."""
+        known = after if after is not None and wire.is_id(after) else None
+        return wire.control("gap", {"reason": reason, "missed": missed, "from": known, "to": to, "snapshot": snapshot})
+
+
+def _id(record: Record | None) -> str | None:
+    return wire.id_of(record.frame) if record is not None and not record.is_control else None
