@@ -82,6 +82,7 @@ class Bridge:
         self._public = Public(
             router=Router(self.endpoints, server.base),
             open_stream=self.streams.open,
+            stream_headers=stream.fields,
             pages=Pages(server.pages),
             ingest=self._ingest if server.push == "public" else None,
             hosts=Hosts(server.hosts),

@@ -136,6 +136,7 @@ class Channel:
         "events",
         "first",
         "is_ended",
+        "lag",
         "lost_since",
         "lost_through",
         "origin",
@@ -171,6 +172,8 @@ class Channel:
         self.origin = 0
         #: The newest time among what can no longer be given, for `since`.
         self.lost_since = float("-inf")
+        #: Seconds by which the newest event was late: from its own time to its arrival here.
+        self.lag = 0.0
         #: Nothing more will come.
         self.is_ended = False
         #: Called when the channel grows or ends; set while somebody listens.
@@ -210,6 +213,7 @@ class Channel:
             ordinal += 1
             self._log_bytes += len(record.frame) + OVERHEAD
         self._log += records
+        self.lag = max(now - records[-1].time, 0.0)
         if self.table is not None:
             self._update(self.table, records)
         if not self._marks or now - self._marks[-1][0] >= self._bounds.age / AGE_MARKS:

@@ -301,6 +301,6 @@ class Pump:
             "interval": heartbeat.every,
             "time": self._now(),
             "head": self._newest(channel),
-            "lag": 0,
+            "lag": round(channel.lag, 3),
         }
         return wire.control("heartbeat", told)

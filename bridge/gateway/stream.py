@@ -77,7 +77,7 @@ class Streams:
         self._uniform = uniform
         self._peers: Counter[str] = Counter()
         self._by_source: Counter[str] = Counter()
-        self._opened = (0, 0)  # (a second, streams asked for in it)
+        self._opened = (0, 0)  # (a second, streams let in within it)
         self._tasks: dict[Subscriber, asyncio.Task[None]] = {}
         self._count = 0
         self._gone = asyncio.Event()  # no stream is open
@@ -110,14 +110,13 @@ class Streams:
         channel = self._bus.channel(supply.route, captures)
         if channel is None:
             return self._refuse("channels", retry, headers)
-        framing = Framing(request.version >= (1, 1), NDJSON in request.headers.get("Accept", ""))
-        connection = take_over(request, framing, self._pump)
+        connection = take_over(request, framing(request), self._pump)
         if connection is None:
             self._bus.release(supply.route, channel)
             return TakenOver()
         subscription = supply.route.subscribe(channel, self._bus.epoch)
         subscriber = Subscriber(subscription, connection, retry, self._entered(endpoint, channel, request.remote or ""))
-        self._start(subscriber, endpoint, want, head(framing, headers))
+        self._start(subscriber, endpoint, want, head(request, headers))
         return TakenOver()
 
     async def drain(self, seconds: float) -> None:
@@ -141,15 +140,16 @@ class Streams:
 
     def _refusal(self, peer: str) -> str | None:
         bounds, second = self._bounds, int(self._now())
-        self._opened = (second, self._opened[1] + 1 if self._opened[0] == second else 1)
+        opened = self._opened[1] if self._opened[0] == second else 0
         if self.is_draining:
             return "drain"
         if self._count >= bounds.subscribers:
             return "subscribers"
-        if bounds.connects is not None and self._opened[1] > bounds.connects:
+        if bounds.connects is not None and opened >= bounds.connects:
             return "connects"
         if bounds.per_peer is not None and self._peers[peer] >= bounds.per_peer:
             return "per_peer"
+        self._opened = (second, opened + 1)
         return None
 
     def _refuse(self, reason: str, retry: int, headers: CIMultiDict[str]) -> web.Response:
@@ -202,12 +202,12 @@ class Streams:
 
     # -- the first block, and what follows it
 
-    def _start(self, subscriber: Subscriber, endpoint: Endpoint, want: Want, head: bytes) -> None:
+    def _start(self, subscriber: Subscriber, endpoint: Endpoint, want: Want, begin: bytes) -> None:
         audience = self._pump.admit(subscriber, endpoint.heartbeat)
         opening, pieces = self._opening(endpoint, subscriber, want)
         first = wire.retry(subscriber.retry) + self._down(endpoint) + opening
         connection = subscriber.connection
-        connection.write(head + connection.framing.wrap(first))
+        connection.write(begin + connection.framing.wrap(first))
         if pieces is None:
             self._pump.start(subscriber, audience)
             return
@@ -273,11 +273,22 @@ class Streams:
             subscriber.connection.abort()
 
 
-def head(framing: Framing, more: Mapping[str, str]) -> bytes:
+def framing(request: web.BaseRequest) -> Framing:
+    """Return how the request wants its stream: HTTP/1.0 knows no chunks."""
+    return Framing(request.version >= (1, 1), NDJSON in request.headers.get("Accept", ""))
+
+
+def fields(request: web.BaseRequest) -> dict[str, str]:
+    """Return the headers of a stream, for GET and for HEAD."""
+    return {"Content-Type": NDJSON if framing(request).is_lines else EVENT_STREAM, **HEADERS}
+
+
+def head(request: web.BaseRequest, more: Mapping[str, str]) -> bytes:
     """Return the response's head (RFC 9112, section 4): chunked, or delimited by the close of the connection."""
-    fields = {"Content-Type": NDJSON if framing.is_lines else EVENT_STREAM, **HEADERS, **more}
-    fields |= {"Transfer-Encoding": "chunked"} if framing.is_chunked else {}
+    told = {**fields(request), **more}
+    if framing(request).is_chunked:
+        told["Transfer-Encoding"] = "chunked"
     # The connection ends with the stream, so a proxy must not keep it for another request.
-    fields |= {"Connection": "close", "Date": formatdate(usegmt=True), "Server": "sse-bridge"}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    told |= {"Connection": "close", "Date": formatdate(usegmt=True), "Server": "sse-bridge"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
     return f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode()

@@ -1,0 +1,47 @@
+# What one types. Each target makes what it needs first, which takes no time when nothing has changed.
+# `make PYTHON=/usr/bin/python3.13 …` picks the interpreter.
+BIN := .venv/bin
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check bench fix clean setup-run setup-test setup-live
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: setup-run ## see it work: a growing log, a clock and pushed notices, and a page that shows them
+	@$(BIN)/sse-bridge demo
+
+run: setup-run ## serve what config/routes.yaml says
+	@$(BIN)/sse-bridge run config/routes.yaml
+
+# The tests of one real server or browser follow one another on one worker (see tests/conftest.py), the rest fills the other.
+test: check setup-live ## run the checks, then every test (installs Debian packages, and says which)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --cov
+
+check: setup-test ## lint, format, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup-run ## measure the cost of a delivery and of an idle connection (needs gcc; two minutes)
+	@$(BIN)/python bench/fanout
+
+fix: setup-test ## let ruff mend and format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove what was made: the environment, caches, results
+	rm -rf .venv .cache .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache bench/results build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-run:
+	@scripts/setup run
+
+setup-test:
+	@scripts/setup test
+
+setup-live: setup-test
+	@scripts/debian nginx haproxy logrotate
+	@scripts/browser

@@ -1,0 +1,217 @@
+"""Each route against its sources and against every other route."""
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from itertools import combinations
+from typing import Final
+
+from bridge.config.address import RouteAddress, both, check_path, trimmed
+from bridge.config.check_sources import check_bind
+from bridge.config.draft import Draft, DraftRoute, DraftSource
+from bridge.config.names import Names, event_fault, key_fault, lacking
+from bridge.config.near import hint, listed
+from bridge.config.node import OWN, Node
+from bridge.config.problems import Problems
+from bridge.errors import TemplateError
+from bridge.template import LITERAL, REST, Template
+
+#: Each pair with the same shape is compared. Whoever needs more routes needs a name in one of them.
+MAX_ROUTES: Final = 1000
+
+
+def check_routes(draft: Draft, problems: Problems, notes: Problems) -> None:
+    """Note what is wrong with the routes."""
+    if len(draft.routes) > MAX_ROUTES:
+        last = list(draft.routes.values())[MAX_ROUTES]
+        problems.at_key(last.node, f"more than {MAX_ROUTES} routes: a name in a path stands for many, /logs/{{file}}")
+        return
+    addresses: dict[str, RouteAddress] = {}
+    for path, route in draft.routes.items():
+        try:
+            addresses[path] = RouteAddress.parse(path)
+        except TemplateError as error:
+            problems.at_key(route.node, str(error))
+        _check_route(route, addresses.get(path), draft.sources, problems, notes)
+    _check_apart(addresses, draft.routes, problems)
+    _check_lists(addresses, draft.routes, problems)
+
+
+def _check_route(
+    route: DraftRoute,
+    address: RouteAddress | None,
+    sources: Mapping[str, DraftSource],
+    problems: Problems,
+    notes: Problems,
+) -> None:
+    if route.spec.gone:
+        others = [key for key in route.own.mapping if key != "gone" and not key.startswith(OWN)]
+        for key in others:
+            problems.at_key(route.own.mapping[key], "a route with `gone: true` has no other key")
+        return
+    if "from" not in route.node.mapping:
+        there = f"there is {listed(sources)}" if sources else "there is no source yet"
+        problems.at_key(route.node, f"`from` is missing, the name of a source: {there}")
+    _check_feeds(route, sources, problems)
+    names = _names(route, sources)
+    _check_names(route, address, names, problems)
+    _check_start(route, sources, problems, notes)
+    _check_cors(route, problems)
+
+
+# -- sources
+
+
+def _check_feeds(route: DraftRoute, sources: Mapping[str, DraftSource], problems: Problems) -> None:
+    seen: set[str] = set()
+    feeds = route.spec.feeds
+    for number, feed in enumerate(feeds):
+        place = _feed(route.node, number)
+        at = place.mapping.get("source", place)
+        source = sources.get(feed.source)
+        if source is None:
+            there = f"there is {listed(sources)}" if sources else "there is none"
+            problems.add(at, f"no source has this name: {there}{hint(feed.source, sources)}")
+        elif feed.source in seen:
+            problems.add(at, "this source stands here twice: take one away")
+        elif len(feeds) > 1 and source.spec is not None and source.spec.source.is_private:
+            problems.add(
+                at, "this timer makes a run for each visitor, so it feeds a route alone; or give it `per: process`"
+            )
+        seen.add(feed.source)
+        if feed.event is not None:
+            names = Names.of(source.spec) if source is not None and source.spec is not None else None
+            if fault := event_fault(feed.event, names):
+                problems.add(place, fault, "event")
+
+
+def _feed(node: Node, number: int) -> Node:
+    """Return where a route names one of its sources."""
+    given = node.mapping.get("from", node)
+    return given.items[number] if number < len(given.items) else given
+
+
+def _names(route: DraftRoute, sources: Mapping[str, DraftSource]) -> Names | None:
+    """Return the names that all sources of a route have; None where one of them is not known."""
+    specs = [source.spec for feed in route.spec.feeds if (source := sources.get(feed.source)) is not None]
+    if not specs or len(specs) < len(route.spec.feeds):
+        return None
+    known = [Names.of(spec) for spec in specs if spec is not None]
+    return reduce(Names.common, known) if len(known) == len(specs) else None
+
+
+# -- names
+
+
+def _check_names(route: DraftRoute, address: RouteAddress | None, names: Names | None, problems: Problems) -> None:
+    spec, node = route.spec, route.node
+    check_bind(spec.bind, node, names, problems)
+    for name in address.names if address is not None else ():
+        if names is not None and name not in names.captures:
+            problems.at_key(node, lacking(name, names.captures))
+        if name in spec.bind:
+            problems.at_key(node, f"`bind` fixes `{name}`, so it cannot stand in the path too: take one away")
+    if spec.event is not None and (fault := event_fault(spec.event, names)):
+        problems.add(node, fault, "event")
+    if spec.key is not None and (fault := key_fault(spec.key, names or _ANY)):
+        problems.add(node, fault, "key")
+
+
+class _Anything(frozenset[str]):
+    """The names of a source that could not be read: every one, so that no error hides behind another's back."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+_ANY: Final = Names(_Anything(), _Anything())
+
+
+# -- choices
+
+
+def _check_start(route: DraftRoute, sources: Mapping[str, DraftSource], problems: Problems, notes: Problems) -> None:
+    if route.spec.start != "snapshot":
+        return
+    if "key" not in route.node.mapping:
+        problems.add(route.node, "a snapshot is the latest event of each key: give the route a `key`", "start")
+    for feed in route.spec.feeds:
+        source = sources.get(feed.source)
+        begin = getattr(source.spec.source, "begin", None) if source is not None and source.spec is not None else None
+        if begin is not None and begin != "beginning":
+            notes.add(
+                route.node,
+                f"the snapshot is not whole: `{feed.source}` is not read from its beginning (`begin: beginning`)",
+                "start",
+            )
+
+
+def _check_cors(route: DraftRoute, problems: Problems) -> None:
+    cors = route.spec.cors
+    if cors is not None and "*" in cors.origins and len(cors.origins) > 1:
+        place = route.node.at("cors", "origins") or route.node
+        problems.add(place, '"*" lets all origins in: leave the others out')
+
+
+# -- addresses
+
+
+def _check_apart(addresses: Mapping[str, RouteAddress], routes: Mapping[str, DraftRoute], problems: Problems) -> None:
+    """Note each route whose address another takes as well, with one that both would take."""
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for path, address in addresses.items():
+        alike.setdefault(_shape(address.path), []).append(path)
+    for paths in alike.values():
+        for first, second in combinations(paths, 2):
+            taken = both(addresses[first], addresses[second])
+            if taken is not None:
+                where = f"{routes[first].node.key.file}:{routes[first].node.key.line}"
+                text = f"overlaps {first} ({where}), and neither wins: both would take {taken}"
+                problems.at_key(routes[second].node, text)
+
+
+def _shape(template: Template) -> tuple[object, ...]:
+    """Return what two templates have in common if any text matches both and neither wins."""
+    shape: list[object] = []
+    for segment in template.segments:
+        shape.append(segment.literals[0] if segment.kind == LITERAL else segment.kind)
+        if segment.kind == REST:
+            break
+    return tuple(shape)
+
+
+def _check_lists(addresses: Mapping[str, RouteAddress], routes: Mapping[str, DraftRoute], problems: Problems) -> None:
+    taken = {trimmed(path): path for path, address in addresses.items() if address.is_literal}
+    for path, address in addresses.items():
+        listing, node = routes[path].spec.list, routes[path].node
+        if listing is None:
+            continue
+        place = node.at("list", "path") or node.at("list") or node
+        if fault := _list_fault(listing.path):
+            problems.add(place, fault)
+        elif other := taken.get(trimmed(listing.path)):
+            problems.add(place, f"the route {other} or its list has this path already: choose another")
+        taken.setdefault(trimmed(listing.path), path)
+        if address.is_literal:
+            problems.add(node, "a list names the channels of a route with names in its path, and this has none", "list")
+        if listing.name is not None and (fault := _entry_fault(listing.name, address.names)):
+            problems.add(node.at("list") or node, fault, "name")
+
+
+def _list_fault(path: str) -> str | None:
+    try:
+        check_path(path)
+    except TemplateError as error:
+        return str(error)
+    return "a list's path has neither names nor a query" if set(path) & set("{}?") else None
+
+
+def _entry_fault(text: str, names: Iterable[str]) -> str | None:
+    try:
+        template = Template.parse(text)
+    except TemplateError as error:
+        return str(error)
+    names = tuple(names)
+    unknown = [name for name in template.names if name not in names]
+    if unknown:
+        return f"the path has no name `{unknown[0]}`: it has {listed(names) or 'none'}{hint(unknown[0], names)}"
+    return None

@@ -1,0 +1,92 @@
+"""Each source against the document: its names, its constants, its folder, its token."""
+
+import os
+from pathlib import Path
+
+from bridge.config.draft import Draft, DraftSource
+from bridge.config.model import SourceSpec
+from bridge.config.names import Names, lacking, name_fault, path_fault
+from bridge.config.node import Node
+from bridge.config.problems import Problems
+
+
+def check_sources(draft: Draft, problems: Problems, notes: Problems) -> None:
+    """Note what is wrong with the sources, and which of them nobody reads."""
+    read = {feed.source for route in draft.routes.values() for feed in route.spec.feeds}
+    for name, source in draft.sources.items():
+        if source.spec is None:
+            continue
+        _check_names(source.spec, source.node, problems)
+        check_bind(source.spec.bind, source.node, Names.of(source.spec), problems)
+        _check_root(source, problems)
+        _check_push(draft, source, problems)
+        if name not in read:
+            notes.at_key(source.node, "no route takes this source in")
+
+
+def check_bind(bind: dict[str, str], node: Node, names: Names | None, problems: Problems) -> None:
+    """Note names that the source lacks, and values that are no constants."""
+    given = (node.at("bind") or node).mapping
+    for name, value in bind.items():
+        place = given[name]
+        if names is not None and name not in names.captures:
+            problems.at_key(place, lacking(name, names.captures))
+        if "{" in value or "}" in value:
+            problems.add(place, "a name taken from a token or from elsewhere is not built yet: give a constant")
+        elif not value:
+            problems.add(place, "is empty, which no name ever is: give a value")
+
+
+def _check_names(spec: SourceSpec, node: Node, problems: Problems) -> None:
+    own = spec.source.names()
+    for name in sorted(own):
+        if fault := name_fault(name):
+            problems.at_key(node, fault)
+    given = (node.at("capture") or node).mapping
+    for name, path in spec.capture.items():
+        fault = name_fault(name)
+        if name in own or name in spec.source.facts():
+            fault = f"the source has a name `{name}` already: choose another"
+        if fault:
+            problems.at_key(given[name], fault)
+        if fault := path_fault(path):
+            problems.add(given[name], fault)
+
+
+def _check_root(source: DraftSource, problems: Problems) -> None:
+    root = getattr(source.spec and source.spec.source, "root", None)
+    if isinstance(root, Path) and (fault := root_fault(root)):
+        problems.add(source.node, fault, "root")
+
+
+def root_fault(root: Path) -> str | None:
+    """Return what is wrong with a folder that a source is to read, or None.
+
+    A folder that is missing is refused, although the application might make it later: why is told in
+    `docs/why/missing-root.md`.
+    """
+    try:
+        if root.is_symlink():
+            return "this is a symbolic link: name the folder that it leads to"
+        if not root.exists():
+            return (
+                "there is no such folder: make it first, or name one above it and put the rest into `match` "
+                "(a relative path starts at this file's folder)"
+            )
+        if not root.is_dir():
+            return "this is not a folder: name the folder here and the file in `match`"
+        readable = os.access(root, os.R_OK | os.X_OK)
+    except (OSError, ValueError):
+        readable = False
+    return None if readable else "this folder cannot be read: give the user of this process the right to"
+
+
+def _check_push(draft: Draft, source: DraftSource, problems: Problems) -> None:
+    spec = source.spec
+    if spec is None or spec.kind != "push" or draft.server.push != "public":
+        return
+    if not getattr(spec.source, "is_guarded", False):
+        problems.at_key(
+            source.node,
+            "with `server.push: public` everyone may push here: give it a `token`, { file: … } or { env: … }",
+        )

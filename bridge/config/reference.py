@@ -1,0 +1,249 @@
+"""Write `docs/reference.md` and `config/routes.schema.json` from the models.
+
+    python -m bridge.config.reference        writes both
+
+A test fails when either is not what the models say.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel, TypeAdapter
+
+from bridge.config import unbuilt
+from bridge.config.model import Cors, Feed, Heartbeat, History, Listing, Policy, RouteKeys, SourceKeys
+from bridge.config.schema import default_of, schema
+from bridge.config.server import Limits, Replay, Server
+from bridge.config.types import Host, Listen, Network, Origin, Rate
+from bridge.config.validate import models_of
+from bridge.config.wording import as_yaml
+from bridge.sources import KINDS
+from bridge.units import Duration, Size
+
+ROOT: Final = Path(__file__).parents[2]
+REFERENCE: Final = ROOT / "docs" / "reference.md"
+SCHEMA: Final = ROOT / "config" / "routes.schema.json"
+
+INTRODUCTION: Final = """\
+# Reference
+
+<!-- Written by `python -m bridge.config.reference` from the models in `bridge/config` and `bridge/sources`. -->
+
+The keys of `routes.yaml`, as this version has them. `sse-bridge check` tests a file, `sse-bridge check --resolved`
+shows every value with where it comes from, and `sse-bridge schema` prints the same as JSON Schema, for editors:
+
+```yaml
+# yaml-language-server: $schema=./routes.schema.json
+```
+
+## How it is written
+
+- **Durations** have a unit: `250ms`, `15s`, `1h30m`, `2d`. **Sizes** too: `64KiB`, `4MiB`, `1GiB`. **Rates**: `100/s`.
+  A bare number is a count.
+- **Scalars** are YAML 1.2's: only `true`, `false`, `null`, decimal integers and floats are not text. `NO`, `on`,
+  `12:30` and `017` are text.
+- **Variables**: `${NAME}` and `${NAME:-default}` are filled in, in values. One that is not set is refused. Within `{ }`
+  and `[ ]` they need quotes, and what is quoted is text. `$${` stands for `${`.
+- **Secrets** are `{ file: /run/secrets/name }` (one newline at its end is stripped) or `{ env: NAME }`, never plain
+  text, and are never printed.
+- **Names and holes**: `{name}` is a part of one segment, `{name*}` the rest. What a source takes from a file's path or
+  a subject, a route may use in its path, in `event`, `key`, `bind` and `list`. `{{` and `}}` stand for braces.
+- **Plain paths** look into a record: `data.customer.id`, `headers.region`, `key`, `subject`.
+- **Layers**: built-in, then `defaults`, then `use`, then the route itself. Mappings merge, lists replace, `none`
+  switches off.
+- **Relative paths** start at the file's folder.
+- **A folder of files** is one configuration: `sse-bridge run routes.d/`. Names are unique over all files, their order
+  means nothing, and files that begin with a dot are skipped.
+- Unknown keys are refused; those that begin with `x-` are yours and are ignored.
+"""
+
+TOP: Final = """\
+## The file
+
+| key | type | default | what |
+|---|---|---|---|
+| `version` | `1` | `1` | The version of this language. |
+| `server` | [server](#server) | | Where the bridge listens, and what it keeps on disk. |
+| `limits` | [limits](#limits) | | Bounds of the whole process. |
+| `defaults` | [defaults](#defaults) | | What holds for every route that does not say otherwise. |
+| `profiles` | mapping | | Named parts for sources and routes, taken in with `use: name` or `use: [a, b]`. |
+| `auth` | `anonymous` | | Everyone may read every route. Without it: loopback only, or route by route. |
+| `sources` | mapping | | Where events come from, by name: see [sources](#sources). |
+| `routes` | mapping | | Where events go, by path: see [routes](#routes). |
+"""
+
+ROUTES: Final = """\
+A route's path begins with a slash and may hold names: `/logs/{service}/{file}` is a channel for each pair. It may end
+in a query: `"/events?stream=messages"`, `"/events?stream={name}"`. A literal segment wins over a name, a name over a
+rest; any other overlap is refused. `/-/` is the bridge's own. A route also has all keys of [defaults](#defaults).
+"""
+
+SOURCES: Final = """\
+A source has a `kind` and that kind's keys. Every kind has these too:
+"""
+
+
+class Part(NamedTuple):
+    """One table."""
+
+    title: str
+    model: type[BaseModel]
+    about: str = ""
+    without: frozenset[str] = frozenset()
+
+
+def parts() -> Iterator[Part]:
+    """Yield the tables in the order of the page."""
+    yield Part("server", Server, _doc(Server))
+    yield Part("limits", Limits, _doc(Limits))
+    yield Part("limits.replay", Replay, _doc(Replay))
+    yield Part("defaults", Policy, _doc(Policy))
+    yield Part("heartbeat", Heartbeat, _doc(Heartbeat))
+    yield Part("history", History, _doc(History))
+    yield Part("cors", Cors, _doc(Cors))
+    yield Part("routes", RouteKeys, ROUTES, frozenset(Policy.model_fields))
+    yield Part("from", Feed, _doc(Feed))
+    yield Part("list", Listing, _doc(Listing))
+    yield Part("sources", SourceKeys, SOURCES)
+    for kind, model in KINDS.items():
+        yield Part(f"kind: {kind}", model, _doc(model))
+        for inner in models_of(model):
+            yield Part(inner.__name__.lower(), inner, _doc(inner))
+
+
+def reference() -> str:
+    """Return the page."""
+    document = schema()
+    defined = document["$defs"]
+    pages = [INTRODUCTION, TOP]
+    for part in parts():
+        properties = _properties(part, defined)
+        rows = [_row(part.model, name, properties) for name in part.model.model_fields if name not in part.without]
+        pages.append(f"## {part.title}\n\n{part.about.strip()}\n\n{_HEAD}{''.join(rows)}")
+    pages.append(_later())
+    return "\n".join(pages)
+
+
+_HEAD: Final = "| key | type | default | what |\n|---|---|---|---|\n"
+
+
+def _properties(part: Part, defined: Mapping[str, Any]) -> Mapping[str, Any]:
+    kind = part.title.removeprefix("kind: ")
+    name = {SourceKeys: f"Source.{next(iter(KINDS))}", RouteKeys: "Route"}.get(part.model, part.model.__name__)
+    found: Mapping[str, Any] = defined[f"Source.{kind}" if kind in KINDS else name]["properties"]
+    return found
+
+
+def _row(model: type[BaseModel], name: str, properties: Mapping[str, Any]) -> str:
+    field = model.model_fields[name]
+    key = field.alias or name
+    default = default_of(model, name)
+    shown = "" if default is None or default in ([], {}, "") else f"`{as_yaml(default)}`"
+    if field.is_required():
+        shown = "(required)"
+    what = " ".join((field.description or "").split())
+    examples = [f"`{as_yaml(each)}`" for each in field.examples or () if as_yaml(each) != as_yaml(default)]
+    if examples and not _says_all(properties[key]):
+        what += f" For example {', '.join(examples)}."
+    return f"| `{key}` | {_cell(_type(properties[key]))} | {_cell(shown)} | {_cell(what)} |\n"
+
+
+def _says_all(described: Mapping[str, Any]) -> bool:
+    """Tell whether the type says what there is to choose, so that examples would only repeat it."""
+    forms = described.get("anyOf", [described])
+    return all({"enum", "const", "$ref"} & form.keys() or form.get("type") == "boolean" for form in forms)
+
+
+#: What a definition is called in the page, and where it is told.
+_LINKS: Final = {
+    "Replay": "[mapping](#limitsreplay)",
+    "Listing": "[mapping](#list)",
+    "Feed": "[mapping](#from)",
+    "Last": "`{ last: N }`",
+}
+_WORDS: Final = {"string": "text", "integer": "number", "number": "number", "boolean": "`true` or `false`"}
+
+
+def _patterns() -> dict[str, str]:
+    named: dict[str, Any] = {
+        "duration": Duration,
+        "size": Size,
+        "rate": Rate,
+        "address": Listen,
+        "origin": Origin,
+        "host": Host,
+        "network": Network,
+    }
+    return {TypeAdapter(form).json_schema()["pattern"]: name for name, form in named.items()}
+
+
+def _type(described: Mapping[str, Any]) -> str:
+    """Name a type in the words of the language."""
+    if "$ref" in described:
+        name = described["$ref"].rpartition("/")[2]
+        return _LINKS.get(name, f"[mapping](#{name.lower()})")
+    if "anyOf" in described:
+        forms = [form for form in described["anyOf"] if form.get("$ref") != "#/$defs/Variable"]
+        if all(set(form.get("properties", ())) in ({"file"}, {"env"}) for form in forms):
+            return "secret"
+        return " or ".join(dict.fromkeys(map(_type, forms)))
+    if "const" in described or "enum" in described:
+        words = described.get("enum", [described.get("const")])
+        return ", ".join(f"`{as_yaml(word)}`" for word in words)
+    if "pattern" in described:
+        return _patterns().get(described["pattern"], "text")
+    return _plain_type(described)
+
+
+def _plain_type(described: Mapping[str, Any]) -> str:
+    kind = described.get("type", "any value")
+    if isinstance(kind, list):
+        return " or ".join(_WORDS.get(each, "mapping") for each in kind)
+    if kind == "array":
+        return f"list of {_type(described.get('items', {}))}"
+    if kind == "object":
+        inner = list(described.get("properties", ()))
+        return f"`{{ {': …, '.join(inner)}: … }}`" if inner else "mapping"
+    return _WORDS.get(str(kind), str(kind))
+
+
+def _later() -> str:
+    keys = ", ".join(f"`{key}`" for key in sorted(unbuilt.ROUTE | unbuilt.SOURCE | unbuilt.SERVER))
+    kinds = ", ".join(f"`{kind}`" for kind in sorted(unbuilt.KINDS))
+    values = "`slow: conflate`, `slow: { sample: … }`, `auth` with issuers, `auth: { require: … }`"
+    return (
+        "## Not built yet\n\n"
+        "These belong to the language and are refused as such, never accepted and ignored.\n\n"
+        f"- Kinds of sources: {kinds}.\n- Keys: {keys}.\n- Values: {values}.\n"
+        "- Expressions in `event`, `key`, `capture` and `bind`: names and plain paths alone.\n"
+    )
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").split("\n\n", maxsplit=1)[0]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _dump(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def written() -> Sequence[tuple[Path, str]]:
+    """Return what is generated: where, and what."""
+    return ((REFERENCE, reference()), (SCHEMA, _dump(schema())))
+
+
+def main() -> None:
+    """Write the files."""
+    for path, text in written():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What the process as a whole is told: where it listens, and its bounds."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+from bridge.config.base import Model, as_tuple
+from bridge.config.machine import default_memory
+from bridge.config.types import Address, Host, Listen, Network, OneOrMore, Rate
+from bridge.units import Duration, Size
+
+_KIB: Final = 1024
+_MIB: Final = 1024 * _KIB
+
+#: Kubernetes' longest usual grace period; a drain beyond it is a mistake in the unit.
+MAX_DRAIN: Final = 3_600.0
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str | int | Address) else as_tuple(value)
+
+
+def _base(text: str) -> str:
+    if not text.startswith("/") or "//" in text or any(bad in text for bad in "?#%\\{}"):
+        raise PydanticCustomError("base", "expected a path that begins with a slash, for example /streams")
+    if any(part in {".", ".."} for part in text.split("/")):
+        raise PydanticCustomError("base", "a path cannot hold `.` or `..`: write where it leads")
+    return text.rstrip("/")
+
+
+def _show_base(text: str) -> str:
+    return text or "/"
+
+
+class Server(Model):
+    """Where the bridge listens, and what it keeps on disk."""
+
+    listen: Annotated[
+        tuple[Listen, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=16), OneOrMore()
+    ] = Field(
+        (Address("127.0.0.1", 8080),),
+        description="What browsers reach: an address and a port, or a list of them. "
+        "An empty address stands for all of them, IPv4 and IPv6.",
+        examples=["127.0.0.1:8080", ":8080"],
+    )
+    health: Listen | None = Field(
+        None,
+        description="A listener of its own for `/-/live` and `/-/ready`, which give out no data. "
+        "Without it they are on `admin` alone.",
+        examples=[":9091"],
+    )
+    admin: Listen = Field(
+        Address("127.0.0.1", 9090),
+        description="The console, inspection, pushes, and health. It asks for no token: it stays inside the pod.",
+        examples=["127.0.0.1:9090"],
+    )
+    state: Path | None = Field(
+        None,
+        description="The folder for checkpoints, so that a restart goes on where it was. It is made if missing. "
+        "Without it nothing is kept on disk.",
+        examples=["/var/lib/sse-bridge"],
+    )
+    pages: dict[str, Path] = Field(
+        {},
+        description="Static files: a path, and the folder or file that it shows.",
+        examples=[{"/viewer": "./pages"}],
+    )
+    base: Annotated[str, AfterValidator(_base), PlainSerializer(_show_base, return_type=str, when_used="json")] = Field(
+        "",
+        description="The path under which a proxy shows the bridge; every address of the bridge begins with it.",
+        examples=["/", "/streams"],
+    )
+    hops: tuple[Network, ...] = Field(
+        (),
+        description="The proxies in front: only their `X-Forwarded-*` headers count.",
+        examples=[["10.0.0.0/8"]],
+    )
+    hosts: tuple[Host, ...] = Field(
+        (),
+        description="The host names that a request may ask for, against DNS rebinding. Empty: any.",
+        examples=[["app.example.com"]],
+    )
+    drain: Annotated[Duration, Field(ge=0, le=MAX_DRAIN)] = Field(
+        10.0,
+        description="How long a stop may take: the streams are told and closed, spread over this time.",
+        examples=["10s"],
+    )
+    push: Literal["admin", "public"] = Field(
+        "admin",
+        description="Where `push` sources are reached: on `admin`, or on `listen` too (then each needs a token).",
+        examples=["admin", "public"],
+    )
+
+
+class Replay(Model):
+    """How much one resume sends before the client must come back for more."""
+
+    events: Annotated[int, Field(ge=1)] = Field(10_000, description="The most events of one replay.", examples=[10_000])
+    bytes: Annotated[Size, Field(ge=_KIB)] = Field(
+        16 * _MIB, description="The most bytes of one replay.", examples=["16MiB"]
+    )
+
+
+class Limits(Model):
+    """Bounds of the whole process. Past them a connect is refused; nobody is evicted."""
+
+    memory: Annotated[Size, Field(ge=_MIB)] = Field(
+        default_factory=default_memory,
+        description="All histories together. Unset: a quarter of the container's limit, 256MiB at most.",
+        examples=["256MiB"],
+    )
+    subscribers: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Open streams. Unset: what memory and file descriptors allow.",
+        examples=[5000],
+    )
+    channels: Annotated[int, Field(ge=1)] = Field(
+        10_000,
+        description="Channels: the values that the names in routes' paths take, all together.",
+        examples=[10_000],
+    )
+    connects: Rate | None = Field(None, description="New streams a second. Unset: any number.", examples=["100/s"])
+    per_peer: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Open streams of one address. Unset: any number; behind a proxy all come from one address.",
+        examples=[100],
+    )
+    replay: Replay = Field(Replay(), description="How much one resume sends before the client must come back for more.")
+    event: Annotated[Size, Field(ge=_KIB)] = Field(
+        _MIB,
+        description="The most bytes of one event; `oversize` says what happens to a larger one.",
+        examples=["1MiB"],
+    )

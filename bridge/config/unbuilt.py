@@ -1,0 +1,27 @@
+"""What the language has and this version does not: refused as such, never accepted and ignored."""
+
+from collections.abc import Mapping
+from typing import Final
+
+KINDS: Final = frozenset({"mqtt", "kafka", "http", "sse"})
+
+SERVER: Final = frozenset({"upstream", "upstreams", "prestop", "age", "canary", "workers"})
+ROUTE: Final = frozenset({"where", "data", "tests", "on_error", "params", "ids", "durable", "shared", "canary"})
+SOURCE: Final = frozenset({"params", "redact", "decode", "where", "data", "tests", "on_error"})
+DOCUMENT: Final = frozenset({"upstream", "upstreams", "canary", "engine"})
+
+#: By the section's name in the file.
+KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "": DOCUMENT,
+    "server": SERVER,
+    "defaults": ROUTE,
+    "routes": ROUTE,
+    "sources": SOURCE,
+    "profiles": ROUTE | SOURCE,
+}
+
+#: Words, and keys of mappings of one key, that a built key does not take yet.
+VALUES: Final[Mapping[str, frozenset[str]]] = {
+    "slow": frozenset({"conflate", "sample"}),
+    "auth": frozenset({"require", "issuers", "cookie"}),
+}

@@ -1,0 +1,92 @@
+"""Dispatch on the admin port: the console, probes, pushes, tables, and the same streams as in public.
+
+It is meant for loopback, and loopback is reached by every page in the operator's browser. So the Host header is always
+checked (DNS rebinding), and what changes something is refused when a page of another origin sends it.
+
+`/-/view/{path}` answers the public port's streams and lists by the same code: the console needs one origin, no CORS.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from bridge.gateway import reply
+from bridge.gateway.access import Hosts, host, is_foreign
+from bridge.gateway.health import Health
+from bridge.gateway.pages import Pages
+from bridge.gateway.path import PathError, beneath, decode, plain, target
+from bridge.gateway.public import OURS, PUSH, Ingest, Public
+
+VIEW: Final = "/-/view"
+ROUTES: Final = "/-/routes"
+SOURCES: Final = "/-/sources"
+
+#: For the console's folder of pages. Text from a log may end up in its page, so nothing inline runs there.
+CONSOLE_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """What answers on the admin port."""
+
+    public: Public
+    health: Health
+    ingest: Ingest
+    #: The console; made with `CONSOLE_HEADERS`.
+    console: Pages
+    #: A strict list.
+    hosts: Hosts
+    #: The routes, and the sources, as documents.
+    routes: Callable[[], object]
+    sources: Callable[[], object]
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request."""
+        if host(request) is None:
+            return reply.malformed("the Host header is malformed")
+        if not self.hosts.allow(request):
+            return reply.text(421, "the admin port answers to localhost and its own address; `server.hosts` adds names")
+        if request.method not in _SAFE and is_foreign(request):
+            return reply.text(403, "a page of another origin may not do this")
+        try:
+            path = decode(target(request.method, request.rel_url.raw_path))
+        except PathError as error:
+            return reply.malformed(str(error))
+        if beneath(path, OURS) is None:
+            return await self._console(request, path)
+        return await self._ours(request, path)
+
+    async def _ours(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        if (probed := self.health.answer(request, path)) is not None:
+            return probed
+        if (subject := beneath(path, PUSH)) is not None:
+            return await self.ingest.handle(request, plain(subject[1:]), public=False)
+        if (viewed := beneath(path, VIEW)) is not None:
+            answer = await self.public.view(request, viewed, VIEW, is_shared=False)
+            return self.public.missing(viewed, VIEW) if answer is None else answer
+        documents = {ROUTES: self.routes, SOURCES: self.sources}
+        if path not in documents:
+            return reply.text(404, f"here are {ROUTES}, {SOURCES}, {VIEW}/… and {PUSH}/…")
+        if request.method not in {"GET", "HEAD"}:
+            return reply.refused("GET, HEAD")
+        return reply.json(documents[path]())
+
+    async def _console(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        answer = await self.console.answer(request, path)
+        if answer is not None:
+            return answer
+        if path == "/favicon.ico":
+            # A browser asks on its own; a 404 in its console would only look like a fault.
+            return reply.empty(204)
+        return reply.text(404, "the console is at /")

@@ -1,0 +1,41 @@
+"""File descriptors: take what the system allows, and keep some back.
+
+A process that runs out of them cannot accept, cannot open its next log file, and cannot even say so. So the soft limit
+is raised to the hard one, and streams get only a part of it.
+"""
+
+import resource
+from typing import Final
+
+#: A hard limit of a billion (some container runtimes) is no plan: a million streams is past what one process carries.
+MOST: Final = 1_048_576
+
+#: Kept back: a quarter, for files that sources hold open, checkpoints, the other listeners and the loop itself...
+RESERVE_SHARE: Final = 4
+
+#: ...but 64 at least, which is what a bridge of a handful of files needs, and 8,192 at most: the file source's own
+#: bound lies below it.
+RESERVE_LEAST: Final = 64
+RESERVE_MOST: Final = 8_192
+
+
+def raise_limit() -> int:
+    """Raise the soft limit to the hard one; return what holds afterwards."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
+    if soft == resource.RLIM_INFINITY:  # which is -1
+        return MOST
+    if soft >= wanted:
+        return min(soft, MOST)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):
+        # macOS reports no hard limit and still refuses above its own; what we have is enough to start with.
+        return soft
+    return wanted
+
+
+def connections(limit: int) -> int:
+    """Return how many of `limit` descriptors connections may take; the rest is the reserve."""
+    reserve = min(max(limit // RESERVE_SHARE, RESERVE_LEAST), RESERVE_MOST)
+    return max(limit - reserve, 1)

@@ -1,0 +1,294 @@
+"""The handshake: aiohttp's parser, within our bounds.
+
+aiohttp has no deadline for a request's headers and no bound on them together, answers a bad request with words of the
+request itself, logs each with a traceback, and names its version. This is the one place that changes its ways. What is
+leaned on, each with a test: `web.Server`'s `request_factory`, and `RequestHandler`'s methods `connection_made`,
+`data_received`, `connection_lost`, `finish_response` and `handle_error`, and its queue `_messages`.
+
+Rule 1: the headers of a request arrive whole within `header_time` of its first byte (of the connection, for the first
+    request), or the connection is cut.
+Rule 2: a request is refused before any handler runs when it is malformed (400), has a line or headers that are too long
+    (414, 431), or speaks another HTTP (505).
+Rule 3: no answer holds a traceback or an echo.
+Rule 4: the body of a request that was answered without reading it is not waited for: the connection closes.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiohttp import HttpVersion10, HttpVersion11, http_parser, web
+from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.streams import StreamReader
+
+from bridge.errors import BridgeError
+from bridge.gateway import reply
+from bridge.gateway.seldom import Seldom
+
+log = structlog.get_logger()
+
+#: The request line. A path and a query of 16 KiB are longer than any proxy in front lets through (nginx: 8 KiB).
+LINE_BYTES: Final = 16 * 1024
+
+#: All header fields together, as nginx (4 x 8 KiB) and Node (16 KiB) have it...
+HEADER_BYTES: Final = 16 * 1024
+
+#: ...but for `Last-Event-ID`: a browser sends back whatever id it was once given, and a 4xx would end its tab for good.
+#: An id of up to 64 KiB is therefore read, and answered with 200 and a gap like any other that is not ours.
+FIELD_BYTES: Final = 64 * 1024
+FREE_FIELD: Final = "Last-Event-ID"
+
+#: Fields of a request: aiohttp's own bound. Browsers send two dozen.
+FIELDS: Final = 128
+
+#: Bytes that may wait unparsed or unanswered: one request at its longest, or a long row of pipelined ones. Both loops
+#: read 256 KiB at once at most, which comes on top.
+UNREAD_BYTES: Final = LINE_BYTES + HEADER_BYTES + FIELD_BYTES
+
+#: Seconds to take in what a refused client still sends: a close with unread bytes becomes a reset, which may wipe out
+#: the answer on its way.
+LINGER: Final = 1.0
+
+SERVER: Final = "sse-bridge"
+
+#: An unknown method is 501 where it looks like a request at all (RFC 9110, 9.1), else 400. A known one here means that
+#: garbage came in the same segment behind a good request.
+_UNKNOWN: Final = re.compile(rb"(?!(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) )[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} [/*h]")
+_START_BYTES: Final = 40
+
+#: The answer to headers that never end, before there is a request to answer.
+_TOO_LONG: Final = b"HTTP/1.1 431 Too Long\r\nServer: sse-bridge\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long a connection may take, in seconds."""
+
+    #: A request's headers, from the first byte to the last.
+    header: float = 10.0
+    #: Between two requests. Browsers and proxies open a new connection as gladly.
+    idle: float = 30.0
+    #: One answer that is no stream, from its first byte to its last: a page of a few MB on a slow line.
+    send: float = 60.0
+
+
+class Server(web.Server):
+    """Makes a `Handler` for each connection, and refuses what no handler should see."""
+
+    def __init__(self, handle: Handle, times: Times | None = None) -> None:
+        self.times = times or Times()
+        super().__init__(
+            self._checked,
+            request_factory=self._begin,
+            access_log=None,
+            keepalive_timeout=self.times.idle,
+            lingering_time=LINGER,
+            max_line_size=LINE_BYTES,
+            max_field_size=FIELD_BYTES,
+            max_headers=FIELDS,
+        )
+        self.seldom = Seldom(self._loop.time)
+        #: What happened, by name: "late", "malformed", "failed".
+        self.counts: Counter[str] = Counter()
+        self.is_closing = False
+        self._handle = handle
+
+    def __call__(self) -> "Handler":
+        """Make the protocol of one connection."""
+        return Handler(self, loop=self._loop, **self._kwargs)
+
+    @property
+    def open(self) -> int:
+        """Count the connections in their handshake, between two requests, or in an answer that is no stream."""
+        return len(self._connections)
+
+    def let_go(self) -> None:
+        """Close the idle connections now, and each other one behind its answer."""
+        self.is_closing = True
+        for handler in self.connections:
+            if isinstance(handler, Handler) and handler.is_idle:
+                handler.force_close()
+
+    def _begin(
+        self, message: Any, payload: StreamReader, protocol: Any, writer: Any, task: "asyncio.Task[None]"
+    ) -> web.BaseRequest:
+        protocol.begin(payload)
+        return web.BaseRequest(message, payload, protocol, writer, task, self._loop)
+
+    async def _checked(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Refuse what aiohttp's parser lets through and HTTP/1.1 or our bounds do not."""
+        if request.version not in {HttpVersion10, HttpVersion11}:
+            return _refusal(505)
+        if _weight(request) > HEADER_BYTES:
+            return _refusal(431)
+        if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+            return _refusal(501, "this server knows no transfer coding but chunked")
+        return await self._handle(request)
+
+
+class Handler(web.RequestHandler):
+    """One connection until its stream takes it over."""
+
+    __slots__ = ("_answered", "_deadline", "_server", "_start", "_unread")
+
+    def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
+        super().__init__(server, loop=loop, **kwargs)
+        self._server = server
+        self._deadline: asyncio.TimerHandle | None = None
+        #: The body of the request that is being answered; what arrives is part of it, or the next request too early.
+        self._answered: StreamReader | None = None
+        #: Bytes since the last request began to be answered, and the first of them.
+        self._unread = 0
+        self._start = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the first request's clock with the connection, which may never say a word."""
+        super().connection_made(transport)
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, within the bounds of time and size."""
+        if self._answered is None and self._deadline is None:
+            self._arm()
+        if len(self._start) < _START_BYTES:
+            self._start += data[:_START_BYTES]
+        if self._answered is None or self._answered.is_eof():
+            self._unread += len(data)
+        super().data_received(data)
+        # A request that waits to be begun has been parsed: its bytes, and those of its body, are not headers.
+        is_parsed = self._answered is None and bool(self._messages)
+        if self._unread > UNREAD_BYTES and not is_parsed:
+            self._overflow()
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no request is here, not even a part of one."""
+        return self._answered is None and not self._unread
+
+    def begin(self, body: StreamReader) -> None:
+        """Note that a request's headers have arrived whole, or turned out malformed."""
+        self._disarm()
+        self._answered = body
+        self._unread = 0
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop the clock. The take-over of a stream calls this too."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer under our name, within its time."""
+        resp.headers.setdefault("Server", SERVER)
+        if self._server.is_closing or not request.content.is_eof():
+            resp.force_close()
+        try:
+            async with asyncio.timeout(self._server.times.send):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            self._cut("late")
+            return resp, True
+        finally:
+            self._answered = None
+            self._start = b""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a malformed request, or a handler that failed, with a line of our own."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client has left, which aiohttp knows how to take
+        if not isinstance(exc, _MALFORMED):
+            self._failed(exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun; an error cannot follow it")
+        if not isinstance(exc, _MALFORMED):
+            return _refusal(500)
+        self._server.counts["malformed"] += 1
+        return _refusal(_status(exc, self._start))
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log a failure of ours, seldom; a body that turned out malformed behind its answer is none."""
+        error = kw.get("exc_info")
+        if isinstance(error, _MALFORMED):
+            self._server.counts["malformed"] += 1
+        else:
+            self._failed(error)
+
+    def _failed(self, error: BaseException | None) -> None:
+        self._server.counts["failed"] += 1
+        withheld = self._server.seldom.withheld(type(error).__name__)
+        if withheld is not None:
+            log.error("request.failed", withheld=withheld, exc_info=error)
+
+    def _arm(self) -> None:
+        self._deadline = self._loop.call_later(self._server.times.header, self._cut, "late")
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _cut(self, why: str) -> None:
+        self._server.counts[why] += 1
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _overflow(self) -> None:
+        """Refuse headers without end, with words where no other answer is on its way."""
+        if self._answered is None and self.transport is not None:
+            self.transport.write(_TOO_LONG)
+        self._server.counts["malformed"] += 1
+        self.force_close()
+
+
+def require_parser() -> None:
+    """Refuse to serve with aiohttp's parser in Python: CVE-2026-111750, CVE-2026-128131, and a tenth of the speed."""
+    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        raise BridgeError("aiohttp lacks its C parser here: install a wheel, or unset AIOHTTP_NO_EXTENSIONS")
+
+
+def _weight(request: web.BaseRequest) -> int:
+    free = FREE_FIELD.lower().encode()
+    # Four bytes a field for the colon, the space and the line's end.
+    return sum(len(name) + len(value) + 4 for name, value in request.raw_headers if name.lower() != free)
+
+
+def _status(error: BaseException, start: bytes) -> int:
+    if isinstance(error, LineTooLong):
+        return 414 if error.args[1] == LINE_BYTES else 431
+    if isinstance(error, BadHttpMethod):
+        return 501 if _UNKNOWN.match(start) else 400
+    if isinstance(error, BadStatusLine):
+        return 505 if "Invalid HTTP version" in str(error) else 400
+    return 431 if "Too many headers" in str(error) else 400
+
+
+#: What a client did wrong: in its request, or in the body behind it.
+_MALFORMED: Final = (HttpProcessingError, web.RequestPayloadError)
+
+_WORDS: Final = {
+    400: "the request is malformed",
+    414: f"the address is longer than {LINE_BYTES} bytes",
+    431: f"the header fields are too many, or longer than {HEADER_BYTES} bytes",
+    500: "something here failed; the log says what",
+    501: "this server does not know that method",
+    505: "this server speaks HTTP/1.1 and HTTP/1.0",
+}
+
+
+def _refusal(status: int, words: str = "") -> web.Response:
+    answer = reply.text(status, words or _WORDS[status])
+    answer.force_close()
+    return answer

@@ -1,0 +1,71 @@
+"""What is known of all generations: their chains by path, themselves by inode, and the steps that tell of changes."""
+
+from bridge.event import Reason
+from bridge.sources.file.beneath import Root
+from bridge.sources.file.chain import Chain
+from bridge.sources.file.discover import Listing
+from bridge.sources.file.generation import Generation, Home, Step
+from bridge.sources.file.position import Identity
+from bridge.sources.file.reader import Reader
+from bridge.sources.file.rotate import Search
+
+
+class Registry:
+    """The state of a running source. Only the source's thread touches it."""
+
+    def __init__(self, root: Root, reader: Reader, now: float) -> None:
+        self.root = root
+        self.reader = reader
+        self.chains: dict[str, Chain] = {}
+        #: Not those behind links, which are followed under one name only.
+        self.known: dict[Identity, Generation] = {}
+        #: What the event loop shall do, in order.
+        self.steps: list[Step] = []
+        #: The last walk, ready to be searched, and the time just before it by the wall clock.
+        self.search = Search(root, Listing())
+        self.walked_ns = 0
+        #: The time of this round by the monotonic clock.
+        self.now = now
+        self._last_key = 0
+
+    def key(self) -> int:
+        """Return the next generation's key."""
+        self._last_key += 1
+        return self._last_key
+
+    def chain(self, home: Home) -> Chain:
+        """Return the chain of a path, made if need be."""
+        if home.relative not in self.chains:
+            self.chains[home.relative] = Chain(home)
+        return self.chains[home.relative]
+
+    def add(self, gen: Generation) -> Generation:
+        """Make a generation known."""
+        if not gen.is_link:
+            self.known[gen.identity] = gen
+        self.tell(gen)
+        return gen
+
+    def make(self, home: Home, identity: Identity, place: str) -> Generation:
+        """Make a generation that begins at the first byte of a file, known but in no chain yet."""
+        return self.add(Generation(key=self.key(), home=home, identity=identity, place=place, grown_at=self.now))
+
+    def tell(self, gen: Generation) -> None:
+        """Have the generation's mark written down, once all before it is handed over."""
+        self.steps.append(Step(marks={gen.key: gen.mark(gen.position)}))
+
+    def announce(self, gen: Generation, reason: Reason) -> None:
+        """Announce a loss in the events of the generation's path."""
+        self.steps.append(Step(loss=gen.loss(reason)))
+
+    def drop(self, gen: Generation) -> None:
+        """Forget a generation that is in no chain any more."""
+        self.reader.close(gen)
+        if self.known.get(gen.identity) is gen:
+            del self.known[gen.identity]
+        self.steps.append(Step(marks={gen.key: None}))
+
+    def is_free(self, identity: Identity) -> bool:
+        """Tell whether a file's bytes are nobody's yet. Those of a muted copy were never given."""
+        known = self.known.get(identity)
+        return known is None or known.is_muted

@@ -1,0 +1,153 @@
+"""What follows a generation whose bytes are gone from its file, or whose file is gone.
+
+Rule 1: what was not read of it is first read from a copy, when one beneath the root holds its bytes.
+Rule 2: that a file was truncated is always announced, between its generations: what was written after the copy was
+    made is nowhere. A rename is never announced: nothing is lost by it.
+Rule 3: generations that came and went unseen are read in between, oldest first.
+"""
+
+import os
+
+from bridge.event import Reason
+from bridge.sources.file.chain import LINGERING, Chain
+from bridge.sources.file.generation import CLOSED, Generation
+from bridge.sources.file.names import number
+from bridge.sources.file.registry import Registry
+from bridge.sources.file.rotate import Candidate
+
+
+class Succession:
+    """Turns the ends of generations into the beginnings of others."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def rewritten(self, chain: Chain, gen: Generation) -> None:
+        """Take in that the bytes of a generation are not in its file any more."""
+        registry = self._registry
+        is_resumed = gen.digest is not None
+        if gen in chain.lingering:
+            # Closed and read to its end, its inode has another file by now: nothing of it was lost.
+            if not is_resumed and gen.fd != CLOSED:
+                registry.announce(gen, "source_rotated")
+            chain.lingering.remove(gen)
+            registry.drop(gen)
+            return
+        copy = registry.search.copy(gen, registry.is_free)
+        reason: Reason = "source_reset" if is_resumed and copy is None else "source_rotated"
+        is_current = chain.is_here and chain.claimed is None and gen is chain.queue[-1]
+        at = chain.queue.index(gen) + 1
+        followers = []
+        if is_current:
+            new = self._renew(gen)
+            followers = [*self.between(chain, gen, new), new]
+        for follower in reversed(followers):
+            chain.queue.insert(at, follower)
+        self._gap_after(chain, gen, reason)
+        if copy is None:
+            chain.queue.remove(gen)
+            registry.drop(gen)
+        else:
+            self._continue_in(gen, copy)
+
+    def lost(self, chain: Chain, gen: Generation) -> None:
+        """Take in that a file is nowhere: go on in a copy of it, or tell that its end is not known."""
+        if not gen.is_done:
+            if copy := self._registry.search.copy(gen, self._registry.is_free):
+                self._continue_in(gen, copy)
+                return
+            self._gap_after(chain, gen, "source_reset")
+        chain.remove(gen)
+        self._registry.drop(gen)
+
+    def unseen(self, chain: Chain, gen: Generation) -> bool:
+        """Before the first byte of a file that stood empty: find what was written to it and moved away since."""
+        found = self.between(chain, gen, gen)
+        if found:
+            at = chain.queue.index(gen)
+            for follower in reversed(found):
+                chain.queue.insert(at, follower)
+            gen.gap = gen.gap or "source_rotated"
+            self._registry.tell(gen)
+        return bool(found)
+
+    def between(self, chain: Chain, before: Generation | None, new: Generation) -> list[Generation]:
+        """Make the generations of a path that were rotated away between two looks, oldest first."""
+        registry = self._registry
+        since = (before.mtime_ns if before is not None else 0) or registry.walked_ns
+        found = registry.search.between(chain.home.relative, since, before, registry.is_free)
+        made = [registry.make(chain.home, candidate.identity, candidate.relative) for candidate in found]
+        for gen in made:
+            gen.retired_at = registry.now
+        if before is not None and before.place != chain.home.relative:
+            name = chain.home.relative.rpartition("/")[2]
+            # Found as `app.log.3`, it was followed by two that should be `app.log.2` and `app.log.1`.
+            if number(before.place.rpartition("/")[2], name) - 1 > len(made):
+                (made or [new])[0].gap = "source_rotated"
+                registry.tell((made or [new])[0])
+        return made
+
+    def finish(self, chain: Chain, gen: Generation) -> None:
+        """Take the first of the queue as read to its end: the next one has its turn."""
+        chain.queue.popleft()
+        gen.is_done = True
+        if gen.is_link:
+            self._registry.drop(gen)
+            return
+        chain.lingering.append(gen)
+        self._registry.tell(gen)
+        if len(chain.lingering) > LINGERING:
+            oldest = chain.lingering[0]
+            claimer = self._registry.chains.get(oldest.place)
+            if claimer is not None and claimer.claimed is oldest:
+                self.adopt(claimer)
+            else:
+                chain.lingering.remove(oldest)
+                self._registry.drop(oldest)
+
+    def adopt(self, chain: Chain) -> None:
+        """Let a renamed file give the events of the path that it has now."""
+        gen = chain.claimed
+        if gen is None:
+            return
+        self._registry.chains[gen.home.relative].remove(gen)
+        gen.home, gen.is_done, gen.is_copy, gen.retired_at = chain.home, False, False, None
+        chain.claimed = None
+        chain.queue.append(gen)
+        self._registry.tell(gen)
+
+    def _renew(self, gen: Generation) -> Generation:
+        """Make the generation that begins anew in the same file, and has its descriptor."""
+        registry = self._registry
+        new = Generation(
+            key=registry.key(),
+            home=gen.home,
+            identity=gen.identity,
+            place=gen.place,
+            is_link=gen.is_link,
+            grown_at=registry.now,
+            mtime_ns=os.fstat(gen.fd).st_mtime_ns if gen.fd != CLOSED else 0,
+        )
+        registry.reader.take_over(gen, new)
+        return registry.add(new)
+
+    def _continue_in(self, gen: Generation, copy: Candidate) -> None:
+        """Let a generation go on in a copy of its file, which is complete."""
+        registry = self._registry
+        registry.reader.close(gen)
+        if registry.known.get(gen.identity) is gen:
+            del registry.known[gen.identity]
+        gen.identity, gen.place, gen.is_copy, gen.is_link = copy.identity, copy.relative, True, False
+        gen.retired_at, gen.missing, gen.signature = registry.now, 0, None
+        registry.known.setdefault(gen.identity, gen)
+        registry.tell(gen)
+
+    def _gap_after(self, chain: Chain, gen: Generation, reason: Reason) -> None:
+        """Announce a loss after what is still read of a generation."""
+        after = chain.queue.index(gen) + 1
+        if after == len(chain.queue):
+            self._registry.announce(gen, reason)
+            return
+        follower = chain.queue[after]
+        follower.gap = follower.gap or reason
+        self._registry.tell(follower)
