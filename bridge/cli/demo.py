@@ -11,7 +11,8 @@ from typing import Final
 
 from bridge import telemetry
 from bridge.app import Bridge
-from bridge.cli.run import REFUSED, say, serve
+from bridge.cli.run import REFUSED, say
+from bridge.cli.serving import serve
 from bridge.config import load
 from bridge.config.model import Config
 from bridge.demo import ROUTES, notices, writer

@@ -1,19 +1,13 @@
 """`sse-bridge run`: load the file, serve until told to stop."""
 
-import asyncio
-import signal
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Final
 
-import uvloop
-
 from bridge import telemetry
-from bridge.app import Bridge
 from bridge.config import load
 from bridge.config.model import Config
-from bridge.errors import BridgeError, ConfigError
+from bridge.errors import ConfigError
 
 OK: Final = 0
 FAILED: Final = 1
@@ -31,7 +25,12 @@ def run(file: Path, *, level: str) -> int:
         say(f"--log-level: {level!r} is not one of debug, info, warning, error")
         return REFUSED
     config = read(file)
-    return REFUSED if config is None else serve(config)
+    if config is None:
+        return REFUSED
+    # The server's libraries take longer to load than a configuration to be refused.
+    from bridge.cli.serving import serve  # noqa: PLC0415
+
+    return serve(config)
 
 
 def read(file: Path) -> Config | None:
@@ -47,50 +46,6 @@ def read(file: Path) -> Config | None:
     for note in config.notes:
         say(f"{note} (a warning)")
     return config
-
-
-def serve(
-    config: Config,
-    started: Callable[[Bridge], None] | None = None,
-    beside: Callable[[Bridge], Coroutine[None, None, None]] | None = None,
-) -> int:
-    """Serve a configuration until SIGTERM or SIGINT, a second one of which ends at once; return the exit code.
-
-    `started` is called once all listens; `beside` is run beside it for as long.
-    """
-    try:
-        uvloop.run(_serve(config, started, beside))
-    except BridgeError as error:
-        say(str(error))
-        return FAILED
-    return OK
-
-
-async def _serve(
-    config: Config,
-    started: Callable[[Bridge], None] | None,
-    beside: Callable[[Bridge], Coroutine[None, None, None]] | None,
-) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stopping, stop, number)
-    bridge = Bridge(config)
-    task = asyncio.create_task(beside(bridge), name="beside") if beside is not None else None
-    try:
-        await bridge.run(stop, started)
-    finally:
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
-
-
-def _stopping(stop: asyncio.Event, number: int) -> None:
-    if stop.is_set():
-        # The default action from here on: the process dies of the signal, as whoever sent it twice wants.
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
-    stop.set()
 
 
 def say(text: str) -> None:

@@ -7,7 +7,8 @@ from typing import Final
 
 from bridge import telemetry
 from bridge.app import Bridge
-from bridge.cli.run import REFUSED, read, say, serve
+from bridge.cli.run import REFUSED, read, say
+from bridge.cli.serving import serve
 
 #: More files than this on a command line are a pattern that the shell has filled in: name the folder in a file.
 MAX_SOURCES: Final = 64

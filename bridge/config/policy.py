@@ -97,13 +97,15 @@ class Last(Model):
     n: Annotated[int, Field(ge=1)] = Field(alias="last", description="How many of the newest events.", examples=[100])
 
 
-def _form(value: object) -> str:
-    return "word" if isinstance(value, str) else "mapping"
+def _form(value: object) -> str | None:
+    if isinstance(value, Mapping | Last):
+        return "mapping"
+    return "word" if isinstance(value, str) else None
 
 
 Start = Annotated[
     Annotated[Literal["live", "earliest", "snapshot"], Tag("word")] | Annotated[Last, Tag("mapping")],
-    Discriminator(_form),
+    Discriminator(_form, "start", "expected live, earliest, snapshot or `{ last: N }`"),
 ]
 
 

@@ -65,7 +65,7 @@ def _number(node: Node, _: Mapping[str, Any]) -> str:
         return "expected a whole number, not a text: on a line of its own, ${NAME} needs no quotes"
     if node.text is not None and node.style == "quoted" and _NUMBER.fullmatch(node.text):
         return "expected a whole number, not a text: remove the quotes"
-    return f"expected a whole number, not {_kind(node)}"
+    return f"expected a whole number, not {'a fraction' if isinstance(node.value, float) else _kind(node)}"
 
 
 def _bool(node: Node, _: Mapping[str, Any]) -> str:
@@ -88,7 +88,7 @@ def _literal(node: Node, ctx: Mapping[str, Any]) -> str:
 
 def _duration(node: Node, _: Mapping[str, Any]) -> str:
     if isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        return f"a bare number has no unit: write `{node.value}s`"
+        return f"a bare number has no unit: write `{node.value:g}s`"
     return f"expected a duration with a unit, such as 15s or 1h30m{_not(node)}"
 
 

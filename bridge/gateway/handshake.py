@@ -74,8 +74,8 @@ class Times:
     header: float = 10.0
     #: Between two requests. Browsers and proxies open a new connection as gladly.
     idle: float = 30.0
-    #: One answer that is no stream, from its first byte to its last: a page of a few MB on a slow line.
-    send: float = 60.0
+    #: One answer that is no stream, from its first byte to its last. Who reads so slowly costs no more than a stream.
+    send: float = 600.0
 
 
 class Server(web.Server):

@@ -29,6 +29,9 @@ log = structlog.get_logger()
 #: The kernel cuts it to `net.core.somaxconn`, 4,096 by default since Linux 5.4.
 BACKLOG: Final = 4_096
 
+#: Bytes that the kernel buffers for a peer that does not read; of its own accord it goes up to 4 MB. Streams take less.
+SEND_BUFFER: Final = 64 * 1024
+
 #: Accepted in one turn of the loop: enough for 5,000 within a second, few enough that streams go on meanwhile.
 ACCEPTED: Final = 64
 
@@ -222,6 +225,7 @@ def _add(bound: list[socket.socket], family: socket.AddressFamily, address: tupl
         raise
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # which accepted ones inherit
         if family == socket.AF_INET6:
             # Two sockets instead of one for both: peers over IPv4 then look like IPv4.
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -130,7 +130,7 @@ class Bridge:
 async def bridge(routes: Path, listen: int, admin: int, env: Mapping[str, str] | None = None) -> AsyncIterator[Bridge]:
     """Run `python -m bridge run`, ready to serve."""
     ports = {"LISTEN": f"127.0.0.1:{listen}", "ADMIN": f"127.0.0.1:{admin}"}
-    command = (sys.executable, "/tmp/e2e/runner.py", routes)
+    command = (sys.executable, "-m", "bridge", "run", routes)
     async with running(*command, env={**ports, **(env or {})}) as program:
         started = Bridge(program, f"http://127.0.0.1:{listen}", f"http://127.0.0.1:{admin}")
         await answers(program, f"{started.admin}/-/ready")

@@ -13,6 +13,7 @@ import pytest
 import structlog
 import uvloop
 from aiohttp import web
+from hypothesis import given, strategies as st
 
 from bridge.gateway.handshake import Times
 from bridge.gateway.public import Public
@@ -260,6 +261,38 @@ def test_r97_request_in_small_pieces(run: Run, size: int) -> None:
             assert (await peer.answer()).status == 200
 
     run(scenario())
+
+
+SOUND = message(GET, b"Accept: text/event-stream", b"Last-Event-ID: e-1", b"Content-Length: 2", body=b"ab")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(SOUND)),
+            st.integers(0, 6),
+            st.one_of(
+                st.binary(max_size=4), st.sampled_from([b"\r\n", b"\0", b"%", b"%2e", b"/..", b": ", b"chunked"])
+            ),
+        ),
+        max_size=4,
+    )
+)
+def test_r98_any_request(changes: list[tuple[int, int, bytes]]) -> None:
+    """Whatever is cut out of a sound request and put into it: an answer or a close, never a failure of ours."""
+    data = SOUND
+    for at, cut, put in changes:
+        data = data[:at] + put + data[at + cut :]
+
+    async def scenario() -> None:
+        async with serving(Door().handle) as listener, Peer.to(listener.port) as peer:
+            peer.send(data)
+            peer.writer.write_eof()
+            answered = await peer.rest()
+            assert b"HTTP/1.1 5" not in answered.replace(b"HTTP/1.1 501", b"").replace(b"HTTP/1.1 505", b"")
+            assert listener.server.counts["failed"] == 0
+
+    uvloop.run(scenario())
 
 
 def test_c08_c09_pipelined_with_heads_and_refusals_between(run: Run) -> None:

@@ -18,8 +18,8 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class Refused(OSError):
-    """This path is not opened on principle; its text says why."""
+class RefusedError(OSError):
+    """A path that is not opened on principle; the text says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(errno.EPERM, reason)
@@ -36,11 +36,11 @@ class Root:
         return os.path.realpath(self.path)
 
     def resolve(self, relative: str) -> str:
-        """Return the path relative to the real root, free of links; raises `Refused` if it leads out."""
+        """Return the path relative to the real root, free of links; raises `RefusedError` if it leads out."""
         root = self.real()
         found = os.path.realpath(f"{root}/{relative}")
         if not found.startswith(root.rstrip("/") + "/"):
-            raise Refused("a symbolic link that leads out of the root")
+            raise RefusedError("a symbolic link that leads out of the root")
         return os.path.relpath(found, root)
 
     def open(self, relative: str) -> int:
@@ -88,7 +88,7 @@ def _check(status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if not stat.S_ISREG(status.st_mode):
-        raise Refused(f"not a regular file but a {kind(status.st_mode)}")
+        raise RefusedError(f"not a regular file but a {kind(status.st_mode)}")
 
 
 def kind(mode: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from bridge.sources.file.beneath import Refused, Root, kind
+from bridge.sources.file.beneath import RefusedError, Root, kind
 from bridge.sources.file.names import is_clean, is_compressed
 from bridge.sources.file.position import Identity, Signature
 from bridge.template import Template
@@ -108,7 +108,7 @@ class Walker:
         try:
             is_link = folder.is_link or entry.is_symlink()
             status = self._root.status(relative) if entry.is_symlink() else entry.stat(follow_symlinks=False)
-        except Refused as refused:
+        except RefusedError as refused:
             listing.refused[relative] = refused.strerror or ""
             return
         except OSError:
@@ -142,7 +142,7 @@ def _folders(root: Root, start: str, depth: int, listing: Listing) -> Iterator[t
         folder = left.pop()
         try:
             path = f"{root.path}/{folder.relative}" if folder.relative else root.path
-            status = os.stat(path)
+            status = os.stat(path)  # noqa: PTH116  # no Path for each folder of each walk
             with os.scandir(path) as scanned:
                 entries = list(scanned)
         except OSError as error:
@@ -179,7 +179,7 @@ def _below(root: Root, folder: Folder, entry: os.DirEntry[str], listing: Listing
         return [folder._replace(relative=relative)]
     try:
         root.resolve(relative)
-    except Refused as refused:
+    except RefusedError as refused:
         listing.refused[relative] = refused.strerror or ""
         return []
     return [folder._replace(relative=relative, is_link=True)]

@@ -165,5 +165,5 @@ class Step:
     loss: Loss | None = None
     #: By the generation's key; None where a mark is to be forgotten.
     marks: dict[int, Mark | None] = field(default_factory=dict)
-    #: The generation that a path's events come from, from this step on: (path, key), key None when there is none.
-    current: tuple[str, int | None] | None = None
+    #: The generation that a path's events come from, from this step on: (path, key).
+    current: tuple[str, int] | None = None

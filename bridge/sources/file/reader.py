@@ -8,10 +8,10 @@ from typing import Final
 
 from bridge.event import Message
 from bridge.sources.file.beneath import Root, close
-from bridge.sources.file.generation import CLOSED, Generation, Step
+from bridge.sources.file.generation import CLOSED, Generation, Home, Step
 from bridge.sources.file.lines import Record, Splitter
 from bridge.sources.file.names import MAGIC, unfit
-from bridge.sources.file.position import HEAD, Fingerprint, Identity, Position, Signature
+from bridge.sources.file.position import HEAD, Fingerprint, Position, Signature
 
 #: Bytes of one read: long enough to be cheap, short enough for many files to have their turn.
 CHUNK: Final = 256 * 1024
@@ -195,7 +195,7 @@ class Reader:
             data = data[taken.position.offset - at.offset :]
             gen.position, gen.has_more = taken.position, True
             yield Step(
-                messages=_messages(gen, taken.records, wall),
+                messages=messages(gen.home, taken.records, wall),
                 size=taken.position.offset - at.offset,
                 loss=gen.loss("oversize", 1) if taken.is_lossy else None,
                 marks={gen.key: gen.mark(gen.position)},
@@ -208,8 +208,9 @@ class Reader:
             self.close(oldest)
 
 
-def _messages(gen: Generation, records: Sequence[Record], wall: float) -> list[Message]:
-    relative, captures = gen.home
+def messages(home: Home, records: Sequence[Record], wall: float) -> list[Message]:
+    """Return the messages of records."""
+    relative, captures = home
     return [
         Message(
             payload=payload,

@@ -1,0 +1,56 @@
+"""Serving until told to stop: what `run`, `serve` and `demo` share."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+
+import uvloop
+
+from bridge.app import Bridge
+from bridge.cli.run import FAILED, OK, say
+from bridge.config.model import Config
+from bridge.errors import BridgeError
+
+
+def serve(
+    config: Config,
+    started: Callable[[Bridge], None] | None = None,
+    beside: Callable[[Bridge], Coroutine[None, None, None]] | None = None,
+) -> int:
+    """Serve a configuration until SIGTERM or SIGINT, a second one of which ends at once; return the exit code.
+
+    `started` is called once all listens; `beside` is run beside it for as long.
+    """
+    try:
+        uvloop.run(_serve(config, started, beside))
+    except BridgeError as error:
+        say(str(error))
+        return FAILED
+    return OK
+
+
+async def _serve(
+    config: Config,
+    started: Callable[[Bridge], None] | None,
+    beside: Callable[[Bridge], Coroutine[None, None, None]] | None,
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _stopping, stop, number)
+    bridge = Bridge(config)
+    task = asyncio.create_task(beside(bridge), name="beside") if beside is not None else None
+    try:
+        await bridge.run(stop, started)
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+
+def _stopping(stop: asyncio.Event, number: int) -> None:
+    if stop.is_set():
+        # The default action from here on: the process dies of the signal, as whoever sent it twice wants.
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    stop.set()

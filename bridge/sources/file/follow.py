@@ -1,0 +1,188 @@
+"""The shell around the rounds: a thread for what may block, the event loop for what is handed over."""
+
+import asyncio
+import functools
+import os
+import resource
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import structlog
+
+from bridge.errors import SourceError
+from bridge.event import Loss
+from bridge.sources.base import Backlog, Outlet, Place
+from bridge.sources.file import checkpoint
+from bridge.sources.file.backlog import FileBacklog, Shelf
+from bridge.sources.file.generation import Home, Mark
+from bridge.sources.file.tailer import Plan, Round, Tailer
+from bridge.sources.file.view import View
+from bridge.sources.file.watch import Watch
+
+log = structlog.get_logger()
+
+#: Seconds that the last checkpoint may take. A file system that hangs must not hold up the end of the process.
+CLOSE: Final = 5.0
+#: A source's share of the descriptors, and bounds: the streams need theirs, and idle files are opened anew.
+SHARE: Final = 8
+FEWEST: Final = 16
+MOST: Final = 1024
+
+T = TypeVar("T")
+
+
+def descriptors() -> int:
+    """Return how many files one source holds open at most."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if soft == resource.RLIM_INFINITY else min(max(soft // SHARE, FEWEST), MOST)
+
+
+class Thread:
+    """One thread: everything of a source that may block, one thing after another."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"file {name}")
+
+    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]:
+        """Run a function in the thread."""
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._executor, function)
+        except RuntimeError as error:
+            raise SourceError("the source has ended") from error
+
+    def end(self) -> None:
+        """Let the thread end after what it was given."""
+        self._executor.shutdown(wait=False)
+
+
+@dataclass(slots=True, eq=False)
+class Follower:
+    """One run of the source."""
+
+    plan: Plan
+    outlet: Outlet
+    place: Place
+    view: View
+    thread: Thread
+    tailer: Tailer | None = None
+    is_up: bool | None = None
+    trouble: str = ""
+    saved_at: float = -checkpoint.EVERY
+    save_error: str = ""
+
+    async def run(self) -> None:
+        """Follow the files until cancelled."""
+        self.place.entries = self.view.entries
+        shelf = Shelf(self.thread, self._open)
+        self.place.backlog = functools.partial(self._backlog, shelf)
+        watch = Watch(self.place.name, self.plan.root.path)
+        try:
+            await self._start()
+            while True:
+                found = await self._round(watch)
+                await self._save()
+                await watch.wait(found.due - time.monotonic())
+        finally:
+            watch.close()
+            await self._end()
+
+    async def _start(self) -> None:
+        loaded = await self.thread(lambda: checkpoint.load(self.place.state, self.plan.root.path))
+        if loaded.is_damaged:
+            log.warning("the checkpoint is damaged; beginning anew", source=self.place.name)
+            self.outlet.lose(Loss(reason="source_reset"))
+        self.tailer = Tailer(self.plan, loaded.marks, time.monotonic())
+
+    async def _round(self, watch: Watch) -> Round:
+        tailer = self.tailer
+        if tailer is None:
+            raise SourceError("the source has not begun")
+        hints, is_moved = watch.take()
+        found = await self.thread(lambda: tailer.round(time.monotonic(), time.time(), hints, is_moved=is_moved))
+        if found.entries is not None:
+            self.view.list(found.entries)
+        for step in found.steps:
+            self.view.apply(step, self.outlet)
+            if step.messages:
+                # A burst must not keep the loop from the streams.
+                await asyncio.sleep(0)
+        self._tell(found.trouble)
+        if found.folders is not None:
+            watch.follow(found.folders)
+        return found
+
+    def _tell(self, trouble: str) -> None:
+        if trouble and trouble != self.trouble:
+            self.outlet.down(trouble)
+        elif not trouble and (self.trouble or not self.is_up):
+            self.is_up = True
+            self.outlet.up()
+        self.trouble = trouble
+
+    async def _save(self) -> None:
+        if self.view.is_dirty and time.monotonic() - self.saved_at >= checkpoint.EVERY:
+            await self.thread(self._saving())
+            self.saved_at = time.monotonic()
+
+    def _saving(self) -> Callable[[], None]:
+        """Return what writes down all that was handed over until now."""
+        marks = self.view.in_order()
+        self.view.is_dirty = False
+        return lambda: self._write(marks)
+
+    def _write(self, marks: Sequence[Mark]) -> None:
+        if self.place.state is None:
+            return
+        try:
+            checkpoint.save(self.place.state, self.plan.root.path, marks)
+            self.save_error = ""
+        except OSError as error:
+            # A full disk costs a repeat after a crash, nothing more.
+            if self.save_error != str(error):
+                log.warning("the checkpoint cannot be written", source=self.place.name, reason=str(error))
+            self.save_error = str(error)
+            self.view.is_dirty = True
+
+    async def _end(self) -> None:
+        """Write the last checkpoint and close the files, after whatever the thread is doing."""
+        ended = asyncio.ensure_future(self.thread(self._ending()))
+        self.thread.end()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE):
+                await asyncio.shield(ended)
+
+    def _ending(self) -> Callable[[], None]:
+        write = self._saving() if self.view.is_dirty else None
+
+        def end() -> None:
+            if write is not None:
+                write()
+            if self.tailer is not None:
+                self.tailer.close()
+
+        return end
+
+    def _open(self, key: int) -> int:
+        if self.tailer is None:
+            raise FileNotFoundError
+        return self.tailer.open(key)
+
+    def _backlog(self, shelf: Shelf, captures: Mapping[str, str]) -> Backlog | None:
+        found = self.view.current(captures)
+        if found is None:
+            return None
+        return FileBacklog(shelf, self.plan.splitter, Home(found[1].home, captures), found)
+
+
+async def follow(plan: Plan, outlet: Outlet, place: Place) -> None:
+    """Follow the files of a plan until cancelled."""
+    await Follower(plan, outlet, place, View(), Thread(place.name)).run()
+
+
+def absolute(path: str) -> str:
+    """Return a path that does not depend on the working directory."""
+    return os.path.abspath(path)  # noqa: PTH100  # links are resolved at each look, not here

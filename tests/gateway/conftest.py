@@ -1,0 +1,15 @@
+"""What takes transports over runs on both loops; the rest has no eye for them."""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from tests.support import LOOPS, ONE_LOOP
+
+ON_BOTH = {"test_connection.py", "test_pump.py", "test_stream.py", "test_feed.py"}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], AbstractEventLoop]]:
+    """Choose the loops of a test."""
+    return LOOPS if item.path.name in ON_BOTH else ONE_LOOP
