@@ -75,7 +75,9 @@ class Bus:
 
     def announce(self, source: str, state: str, since: float, error: str | None) -> None:
         """Tell the open streams of routes with `notify: source` that a source went down or came back."""
-        frame = wire.control("source", {"source": source, "state": state, "since": since, "error": error})
+        # An error may name a file whose name is no UTF-8.
+        reason = wire.clean(error) if error is not None else None
+        frame = wire.control("source", {"source": source, "state": state, "since": since, "error": reason})
         self.down.pop(source, None)
         if state == "down":
             self.down[source] = frame
@@ -129,7 +131,7 @@ class Bus:
         budget = self.budget
         while budget.used > budget.limit:
             # The largest history gives way, so a noisy channel does not cost the quiet ones theirs.
-            largest = max((c for route in self.routes for c in route.channels.values()), key=_size)
+            largest = max((c for route in self.routes for c in route.channels.values()), key=_spare)
             before = budget.used
             largest.shrink(max(budget.used - budget.limit, int(budget.limit * HEADROOM)))
             if budget.used == before:
@@ -153,8 +155,8 @@ class Bus:
             route.drop(place)
 
 
-def _size(channel: Channel) -> int:
-    return channel.bytes
+def _spare(channel: Channel) -> int:
+    return channel.spare
 
 
 def _first(item: tuple[int, Route, tuple[str, ...]]) -> int:

@@ -3,7 +3,7 @@
 Rule 1: nothing here knows the time, awaits, or does I/O; callers pass `now`.
 Rule 2: sequence numbers only grow. They have holes, since one sequence numbers the whole process; so a place in the
     log is an *ordinal* (0 for the first record ever appended), and `locate` turns a sequence number into one.
-Rule 3: the log is bounded by count, bytes and age, whichever is met first; the newest record always stays, be it
+Rule 3: the log is bounded by count, bytes and age, whichever is met first; the newest event always stays, be it
     alone above the bytes. What leaves unseen is remembered as `lost_through`, so that a late reader is told.
 Rule 4: with keys, the latest record of each key outlives the log, in a table with bounds of its own. A record that
     left the log but is still its key's latest is not lost.
@@ -25,6 +25,10 @@ OVERHEAD: Final = 240
 #: Control records whose place is remembered so that `missed` counts events alone. Past it, old ones count as
 #: events: a number too high by a few in a channel that had thousands of gaps.
 MAX_CONTROLS: Final = 1_024
+
+#: Control records that may follow the newest event before it, too, is evicted: a source that comes and goes while
+#: nothing happens must not fill memory, but one notice must not cost a newcomer the present value.
+MAX_TRAILING: Final = 64
 
 #: The age of history is kept to this fraction of itself: a mark each, instead of a clock reading a record.
 AGE_MARKS: Final = 64
@@ -131,6 +135,7 @@ class Channel:
         "_log",
         "_log_bytes",
         "_marks",
+        "_newest_event",
         "_start",
         "captures",
         "events",
@@ -161,6 +166,7 @@ class Channel:
         self._log_bytes = 0
         self._marks: deque[tuple[float, int]] = deque()  # (time, ordinal): all before the ordinal came by then
         self._controls: deque[int] = deque(maxlen=MAX_CONTROLS)
+        self._newest_event = -1  # its ordinal
         self.table = Table() if is_keyed else None
         #: The ordinal of the oldest record kept.
         self.first = 0
@@ -199,6 +205,12 @@ class Channel:
         """Return what this channel keeps, in bytes."""
         return self._log_bytes + (self.table.bytes if self.table is not None else 0)
 
+    @property
+    def spare(self) -> int:
+        """Return what this channel could give back, in bytes: all but its newest record."""
+        newest = self.newest
+        return self.bytes - cost(newest) if newest is not None else 0
+
     def append(self, records: Sequence[Record], now: float) -> None:
         """Add the newest records, oldest first, evict what is over the bounds, and wake the pump. Never awaits."""
         before = self.bytes
@@ -210,14 +222,14 @@ class Channel:
                 self._controls.append(ordinal)
             else:
                 self.events += 1
+                self._newest_event = ordinal
             ordinal += 1
             self._log_bytes += len(record.frame) + OVERHEAD
         self._log += records
         self.lag = max(now - records[-1].time, 0.0)
         if self.table is not None:
             self._update(self.table, records)
-        if not self._marks or now - self._marks[-1][0] >= self._bounds.age / AGE_MARKS:
-            self._marks.append((now, ordinal))
+        self._mark(now)
         self._evict(now)
         self._budget.used += self.bytes - before
         if self.wake is not None:
@@ -268,6 +280,8 @@ class Channel:
     def expire(self, now: float) -> None:
         """Evict what is too old; for channels that nothing is appended to."""
         before = self.bytes
+        if self.next > (self._marks[-1][1] if self._marks else 0):
+            self._mark(now)  # what came after the last mark would otherwise stay until the channel grows again
         self._evict(now)
         self._budget.used += self.bytes - before
 
@@ -305,16 +319,30 @@ class Channel:
         if gone is not None and (oldest is None or gone.seq < oldest.seq):
             self._lose(gone)
 
+    def _mark(self, now: float) -> None:
+        if not self._marks or now - self._marks[-1][0] >= self._bounds.age / AGE_MARKS:
+            self._marks.append((now, self.next))
+
     def _evict(self, now: float) -> None:
         bounds = self._bounds
         keep_from = self.next - bounds.events
         horizon = now - bounds.age
+        last = self._last_to_keep()
         while self._marks and self._marks[0][0] <= horizon:
-            keep_from = max(keep_from, self._marks.popleft()[1])
-        self._drop_until(min(keep_from, self.next - 1))
-        while self._log_bytes > bounds.bytes and self.next - self.first > 1:
+            keep_from = max(keep_from, self._marks[0][1])
+            if self._marks[0][1] > last:
+                break  # the newest is too old, but stays; the mark waits for the one that comes after it
+            self._marks.popleft()
+        self._drop_until(min(keep_from, last))
+        while self._log_bytes > bounds.bytes and self.first < last:
             self._drop_until(self.first + 1)
         self._trim()
+
+    def _last_to_keep(self) -> int:
+        """Return the ordinal of the newest event, or of the newest record where no event is kept."""
+        newest = self.next - 1
+        is_near = self.first <= self._newest_event and newest - self._newest_event <= MAX_TRAILING
+        return self._newest_event if is_near else newest
 
     def _drop_until(self, ordinal: int) -> None:
         for _ in range(ordinal - self.first):

@@ -26,6 +26,9 @@ DELETE: Final = "delete"
 #: Bytes that a character takes at most in UTF-8 (RFC 3629).
 MAX_UTF8: Final = 4
 
+#: Bytes that a character takes at most in JSON: `\u0000` (RFC 8259, section 7).
+MAX_ESCAPED: Final = 6
+
 #: What joins the parts of a key. It cannot stand in a path, and a key that holds it only meets itself.
 KEY_JOINT: Final = "\x1f"
 
@@ -158,7 +161,11 @@ class Route:
         text = self._text(event, id)
         # Most events are cleared by their length in characters, without being encoded twice.
         if len(text) > self._limit // MAX_UTF8 and len(data := text.encode()) > self._limit:
-            for number, (frame, is_control) in enumerate(self._oversize(data, name, seq, epoch), seq):
+            frames = self._oversize(data, name, seq, epoch)
+            if len(frames) > pieces(event, self._limit):
+                # It is what stands around the text that is so long, and the next number is another event's.
+                frames = [_skipped()]
+            for number, (frame, is_control) in enumerate(frames, seq):
                 out.append(Record(number, event.time, frame, key, is_control=is_control))
             return
         out.append(Record(seq, event.time, wire.encode(id, name, text), key, event.is_tombstone))
@@ -172,7 +179,7 @@ class Route:
             parts = enumerate(wire.split(data, self._limit), seq)
             return [(wire.encode(f"{epoch}-{number}", name, part), False) for number, part in parts]
         if self.terms.oversize == "skip":
-            return [(Subscription.gap("oversize", 1, None, None), True)]
+            return [_skipped()]
         # `missed` is 0: the event comes, but not all of it.
         cut = wire.encode(f"{epoch}-{seq + 1}", name, data[: self._limit].decode(errors="ignore"))
         return [(Subscription.gap("oversize", 0, None, None), True), (cut, False)]
@@ -210,6 +217,11 @@ class Route:
 
 def pieces(event: Event, limit: int) -> int:
     """Return how many sequence numbers the event may need: one, or more where it is over the limit."""
-    if len(event.text) <= limit // MAX_UTF8:
+    # A route may send the text within JSON, so it counts as if each character were escaped. Numbers cost nothing.
+    if len(event.text) <= limit // MAX_ESCAPED:
         return 1
-    return 2 + len(event.text.encode()) // max(limit - MAX_UTF8, 1)
+    return 2 + MAX_ESCAPED * len(event.text.encode()) // max(limit - MAX_UTF8, 1)
+
+
+def _skipped() -> tuple[bytes, bool]:
+    return Subscription.gap("oversize", 1, None, None), True

@@ -23,7 +23,7 @@ from bridge.event import Reason, Record
 Start = Literal["live", "earliest", "snapshot"] | int
 
 _OURS: Final = re.compile(
-    r"(?P<epoch>[A-Za-z0-9]{1,32})-(?P<seq>\d{1,18})(?:\.(?P<mark>[A-Za-z0-9.]{1,64}))?", re.ASCII
+    r"(?P<epoch>[A-Za-z0-9]{1,32})-(?P<seq>0|[1-9]\d{0,17})(?:\.(?P<mark>[A-Za-z0-9.]{1,64}))?", re.ASCII
 )
 
 
@@ -68,6 +68,8 @@ class Subscription:
     __slots__ = (
         "_cut",
         "_epoch",
+        "_evicted",
+        "_is_whole",
         "_ordinal",
         "_seen",
         "_start",
@@ -87,6 +89,8 @@ class Subscription:
         self._ordinal = channel.next
         self._seen = 0  # while in a snapshot: the last sequence number read from it
         self._cut = 0  # the snapshot's last sequence number; 0 when there is none to read
+        self._is_whole = False  # the snapshot is that of a newcomer, not what a resume finds in the table
+        self._evicted = 0  # keys that had left the table when the snapshot began
         #: Events read so far, and events that this subscriber was told to have missed.
         self.delivered = 0
         self.missed = 0
@@ -115,8 +119,7 @@ class Subscription:
         """Set the cursor just after a sequence number; False if something after it is already lost."""
         if seq < self.channel.lost_through:
             return False
-        self._ordinal = self.channel.locate(seq)
-        self._cut = 0
+        self._go_after(seq)
         return True
 
     @property
@@ -126,8 +129,10 @@ class Subscription:
 
     @property
     def is_slow(self) -> bool:
-        """Tell whether the log has evicted what this cursor had not read."""
-        return not self._cut and self._ordinal < self.channel.first
+        """Tell whether the log, or the table for a resume, has lost what this cursor had not read."""
+        if self._cut:
+            return not self._is_whole and self.channel.lost_through > self._seen
+        return self._ordinal < self.channel.first
 
     @property
     def is_spent(self) -> bool:
@@ -142,11 +147,9 @@ class Subscription:
 
     def read(self, limit: int) -> bytes:
         """Return the next frames, some `limit` bytes (one frame at least), and move on; b"" at the head."""
-        if self._cut:
-            return self._read_snapshot(limit)
         gap = self._fall() if self.is_slow else b""
-        if gap and self._cut:
-            return gap
+        if self._cut:
+            return gap or self._read_snapshot(limit)
         records = self.channel.read(self._ordinal, limit)
         self._ordinal += len(records)
         return gap + self._take(records)
@@ -169,9 +172,11 @@ class Subscription:
     def _read_snapshot(self, limit: int) -> bytes:
         records = self.channel.snapshot(self._seen, self._cut, limit)
         if not records:
-            self._ordinal = self.channel.locate(self._cut)
             self._cut = 0
-            return self.read(limit)
+            table = self.channel.table
+            is_torn = self._is_whole and table is not None and table.evicted > self._evicted
+            gap = self.gap("evicted", None, None, None) if is_torn else b""
+            return gap + self.read(limit)
         self._seen = records[-1].seq
         return self._take(records)
 
@@ -186,11 +191,16 @@ class Subscription:
         if found.seq < channel.lost_through:
             missed = channel.missed(0) if found.seq < channel.origin else None
             return self._restart("evicted", missed, text, head)
-        if channel.table is not None and (oldest := channel.oldest) is not None and found.seq < oldest.seq - 1:
-            # What left the log since then is still the latest of its key, so the table gives it.
-            self._seen, self._cut = found.seq, oldest.seq - 1
-        self._ordinal = channel.locate(found.seq)
+        self._go_after(found.seq)
         return wire.cursor(str(EventId(self._epoch, found.seq)))
+
+    def _go_after(self, seq: int) -> None:
+        """Set the cursor just after a sequence number; nothing after it may be lost."""
+        channel = self.channel
+        self._ordinal, self._cut = channel.locate(seq), 0
+        if channel.table is not None and (oldest := channel.oldest) is not None and seq < oldest.seq - 1:
+            # What left the log since then is still the latest of its key, so the table gives it.
+            self._seen, self._cut, self._is_whole = seq, oldest.seq - 1, False
 
     def _restart(self, reason: Reason, missed: int | None, text: str, head: int) -> bytes:
         """Go on with the oldest kept, or with the whole table where the route starts with that, and say so."""
@@ -208,12 +218,17 @@ class Subscription:
 
     def _snapshot(self, head: int, *, told: bool = False) -> bytes:
         channel = self.channel
-        self._seen, self._cut = 0, head
+        self._begin_snapshot(head)
         gap = b""
         if channel.table is not None and channel.table.evicted and not told:
             gap = self.gap("evicted", None, None, None, snapshot=True)
         # The id before the first record: who is cut here asks for the snapshot again.
         return gap + self._cursor(0)
+
+    def _begin_snapshot(self, cut: int) -> None:
+        # Live events go on where the log ends now. Should it lose some before the snapshot is read, the cursor is slow.
+        self._seen, self._cut, self._is_whole, self._ordinal = 0, cut, True, self.channel.next
+        self._evicted = self.channel.table.evicted if self.channel.table is not None else 0
 
     def _begin(self, head: int) -> bytes:
         return self._cursor(head if self.is_at_head else self.channel.seq_before(self._ordinal))
@@ -223,10 +238,11 @@ class Subscription:
 
     def _fall(self) -> bytes:
         channel = self.channel
-        missed = self.count_missed()
-        self._ordinal = channel.first
+        # Of a table only the latest is known, not how many there were.
+        missed = None if self._cut else self.count_missed()
+        self._ordinal, self._cut = channel.first, 0
         if self._start == "snapshot" and (newest := channel.newest) is not None:
-            self._seen, self._cut = 0, newest.seq
+            self._begin_snapshot(newest.seq)
             return self.gap("slow", missed, None, None, snapshot=True)
         return self.gap("slow", missed, None, _id(channel.oldest))
 

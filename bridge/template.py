@@ -9,7 +9,6 @@ Rule 3: matching takes time linear in the text. There is no regular expression a
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import zip_longest
 from typing import Final, NamedTuple, Self
 
 from bridge.errors import TemplateError
@@ -79,6 +78,8 @@ class Template(NamedTuple):
         names: list[str] = []
         for column, token in _tokens(text):
             if isinstance(token, Hole):
+                if token.is_rest and any(segment.kind == REST for segment in segments):
+                    raise TemplateError("a second {name*}: one takes the rest already", column)
                 _check(token, column, (holes, literals), names, rest=rest)
                 holes.append(token)
                 literals.append("")
@@ -141,28 +142,30 @@ class Template(NamedTuple):
 
 def overlap(a: Template, b: Template) -> str | None:
     """Return a text that both match although neither is more specific, or None."""
-    for one, other in zip_longest(a.specificity, b.specificity):
-        if one is None or other is None:
-            break
-        if one != other:
-            return None
-    common = (text for text in _candidates(a, b) if a.match(text) is not None and b.match(text) is not None)
-    return next(common, None)
+    if any(one != other for one, other in zip(a.specificity, b.specificity, strict=False)):
+        return None
+    short, long = sorted((a, b), key=lambda template: len(template.segments))
+    text = _common(short.segments, long.segments)
+    return text if a.match(text) is not None and b.match(text) is not None else None
 
 
-def _candidates(a: Template, b: Template) -> Iterator[str]:
-    """Yield texts among which a common one is found if there is any.
+def _common(short: tuple[Segment, ...], long: tuple[Segment, ...]) -> str:
+    """Return a text that both match, if there is any.
 
     Two segments with holes share a text just when their first and last literals agree, since holes take anything:
-    the longer first literal, every inner literal, the longer last one.
+    the longer first literal, every inner literal, the longer last one. Segments that only the longer template has
+    are taken by the rest of the shorter: its first literal begins the first of them, its last one ends the last.
     """
-    pairs = zip_longest(a.segments, b.segments)
-    joined = [_joint(one, other) for one, other in pairs if one is not None and other is not None]
-    yield "/".join(joined)
-    for one, other in ((a, b), (b, a)):
-        filled = one.fill(dict.fromkeys(one.names, "x"))
-        yield filled
-        yield "/".join([*joined[:-1], _joint(one.segments[len(joined) - 1], other.segments[-1]), filled])
+    more = len(long) - len(short)
+    at = next((i for i, segment in enumerate(short) if segment.kind == REST), None)
+    if not more or at is None:
+        return "/".join(map(_joint, short, long))
+    first, last = short[at].literals
+    begin = _joint(Segment((first, ""), short[at].holes), long[at])
+    inner = ["x".join(segment.literals) for segment in long[at + 1 : at + more]]
+    end = _joint(Segment(("", last), short[at].holes), long[at + more])
+    head, tail = map(_joint, short[:at], long[:at]), map(_joint, short[at + 1 :], long[at + more + 1 :])
+    return "/".join([*head, begin, *inner, end, *tail])
 
 
 def _joint(one: Segment, other: Segment) -> str:

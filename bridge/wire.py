@@ -76,8 +76,8 @@ def retry(milliseconds: int) -> bytes:
 
 def comment(text: str) -> bytes:
     """Encode a comment, split at every line end as data is."""
-    lines = (f": {line}" for line in _LINE_END.split(text))
-    return ("\n".join(lines) + "\n\n").encode(errors="replace")
+    lines = (f": {line}" for line in _LINE_END.split(clean(text)))
+    return ("\n".join(lines) + "\n\n").encode()
 
 
 def chunk(data: bytes) -> bytes:
@@ -223,7 +223,8 @@ class Decoder:
             case b"id" if b"\0" not in value:
                 self._id = value.decode(errors="replace")
             case b"retry" if value.isdigit():
-                self.retry = min(int(value[:12]), MAX_RETRY)
+                # Twelve digits are above the maximum already, and thousands would be slow to read.
+                self.retry = min(int(value.lstrip(b"0")[:12] or b"0"), MAX_RETRY)
             case _:
                 pass
         if self._held > self._limit:

@@ -27,7 +27,7 @@ from bridge.gateway.pump import Subscriber
 from bridge.sources.base import Source
 
 #: No step on loopback takes as long, however busy the machine; seconds.
-DEADLINE = 30.0
+DEADLINE = 5.0
 
 #: Both loops that the bridge runs on, for the hook `pytest_asyncio_loop_factories`.
 LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -125,6 +125,7 @@ class Client:
         self._rest = bytearray()
         self._open = bytearray()
         self._chunk = -1
+        self._given = 0
 
     @classmethod
     async def to(cls, port: int, *, receive: int | None = None) -> Self:
@@ -180,9 +181,10 @@ class Client:
         return bytes(self.body)
 
     async def event(self) -> Block:
-        """Read on to the next event of a source; return it."""
-        seen = len(self.events)
-        return await self.until(lambda: self.events[seen] if len(self.events) > seen else None)
+        """Return the next event of a source that was not returned before."""
+        self._given += 1
+        await self.until(lambda: len(self.events) >= self._given)
+        return self.events[self._given - 1]
 
     async def control(self, name: str) -> Block:
         """Read until one of our own events has come; return it."""

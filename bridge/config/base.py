@@ -13,7 +13,7 @@ class Model(BaseModel):
 
 def as_tuple(value: object) -> object:
     """Return a list as a tuple, and all else as it is."""
-    # Behind a validator of Python's, strictness takes a JSON list for no tuple.
+    # Strictness takes a list for no tuple, and YAML has lists alone.
     if isinstance(value, list):
         return tuple(value)
     return value

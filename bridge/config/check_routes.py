@@ -13,6 +13,7 @@ from bridge.config.near import hint, listed
 from bridge.config.node import OWN, Node
 from bridge.config.problems import Problems
 from bridge.errors import TemplateError
+from bridge.sources.file import File
 from bridge.template import LITERAL, REST, Template
 
 #: Each pair with the same shape is compared. Whoever needs more routes needs a name in one of them.
@@ -136,8 +137,8 @@ def _check_start(route: DraftRoute, sources: Mapping[str, DraftSource], problems
         problems.add(route.node, "a snapshot is the latest event of each key: give the route a `key`", "start")
     for feed in route.spec.feeds:
         source = sources.get(feed.source)
-        begin = getattr(source.spec.source, "begin", None) if source is not None and source.spec is not None else None
-        if begin is not None and begin != "beginning":
+        file = source.spec.source if source is not None and source.spec is not None else None
+        if isinstance(file, File) and file.begin != "beginning":
             notes.add(
                 route.node,
                 f"the snapshot is not whole: `{feed.source}` is not read from its beginning (`begin: beginning`)",

@@ -8,6 +8,8 @@ from bridge.config.model import SourceSpec
 from bridge.config.names import Names, lacking, name_fault, path_fault
 from bridge.config.node import Node
 from bridge.config.problems import Problems
+from bridge.sources.file import File
+from bridge.sources.push import Push
 
 
 def check_sources(draft: Draft, problems: Problems, notes: Problems) -> None:
@@ -54,9 +56,13 @@ def _check_names(spec: SourceSpec, node: Node, problems: Problems) -> None:
 
 
 def _check_root(source: DraftSource, problems: Problems) -> None:
-    root = getattr(source.spec and source.spec.source, "root", None)
-    if isinstance(root, Path) and (fault := root_fault(root)):
+    if source.spec is None or not isinstance(source.spec.source, File):
+        return
+    file = source.spec.source
+    if file.root is not None and (fault := root_fault(file.root)):
         problems.add(source.node, fault, "root")
+    elif file.path is not None and (fault := file_fault(file.path)):
+        problems.add(source.node, fault, "path")
 
 
 def root_fault(root: Path) -> str | None:
@@ -81,11 +87,23 @@ def root_fault(root: Path) -> str | None:
     return None if readable else "this folder cannot be read: give the user of this process the right to"
 
 
+def file_fault(path: Path) -> str | None:
+    """Return what is wrong with one file that a source is to follow, or None; it need not be there yet."""
+    try:
+        if path.is_dir():
+            return "this is a folder: write it as `root`, and which files in `match`"
+        if not path.parent.is_dir():
+            return "the folder of this file is not there: make it first (a relative path starts at this file's folder)"
+    except (OSError, ValueError):
+        return "this path cannot be looked at"
+    return None
+
+
 def _check_push(draft: Draft, source: DraftSource, problems: Problems) -> None:
     spec = source.spec
-    if spec is None or spec.kind != "push" or draft.server.push != "public":
+    if spec is None or draft.server.push != "public":
         return
-    if not getattr(spec.source, "is_guarded", False):
+    if isinstance(spec.source, Push) and not spec.source.is_guarded:
         problems.at_key(
             source.node,
             "with `server.push: public` everyone may push here: give it a `token`, { file: … } or { env: … }",

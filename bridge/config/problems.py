@@ -34,7 +34,9 @@ class Problems:
 
     def at(self, mark: Mark, text: str) -> None:
         """Note what is wrong at a place."""
-        self._found[Problem(*mark, text)] = None
+        # One line each, whatever stands in a name or in what a library says.
+        shown = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+        self._found[Problem(*mark, shown)] = None
 
     def extend(self, problems: Sequence[Problem]) -> None:
         """Take over what somebody else found."""

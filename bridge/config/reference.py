@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from bridge.config import unbuilt
 from bridge.config.model import Cors, Feed, Heartbeat, History, Listing, Policy, RouteKeys, SourceKeys
-from bridge.config.schema import default_of, schema
+from bridge.config.schema import default_of, name_of, schema
 from bridge.config.server import Limits, Replay, Server
 from bridge.config.types import Host, Listen, Network, Origin, Rate
 from bridge.config.validate import models_of
@@ -110,7 +110,8 @@ def parts() -> Iterator[Part]:
     for kind, model in KINDS.items():
         yield Part(f"kind: {kind}", model, _doc(model))
         for inner in models_of(model):
-            yield Part(inner.__name__.lower(), inner, _doc(inner))
+            if len(inner.model_fields) > 1:
+                yield Part(name_of(inner).lower(), inner, _doc(inner))
 
 
 def reference() -> str:
@@ -131,7 +132,7 @@ _HEAD: Final = "| key | type | default | what |\n|---|---|---|---|\n"
 
 def _properties(part: Part, defined: Mapping[str, Any]) -> Mapping[str, Any]:
     kind = part.title.removeprefix("kind: ")
-    name = {SourceKeys: f"Source.{next(iter(KINDS))}", RouteKeys: "Route"}.get(part.model, part.model.__name__)
+    name = {SourceKeys: f"Source.{next(iter(KINDS))}", RouteKeys: "Route"}.get(part.model, name_of(part.model))
     found: Mapping[str, Any] = defined[f"Source.{kind}" if kind in KINDS else name]["properties"]
     return found
 
@@ -162,6 +163,7 @@ _LINKS: Final = {
     "Listing": "[mapping](#list)",
     "Feed": "[mapping](#from)",
     "Last": "`{ last: N }`",
+    "file.Last": "`{ last: N }`",
 }
 _WORDS: Final = {"string": "text", "integer": "number", "number": "number", "boolean": "`true` or `false`"}
 
@@ -183,7 +185,8 @@ def _type(described: Mapping[str, Any]) -> str:
     """Name a type in the words of the language."""
     if "$ref" in described:
         name = described["$ref"].rpartition("/")[2]
-        return _LINKS.get(name, f"[mapping](#{name.lower()})")
+        # As GitHub makes anchors of headings.
+        return _LINKS.get(name, f"[mapping](#{name.lower().replace('.', '')})")
     if "anyOf" in described:
         forms = [form for form in described["anyOf"] if form.get("$ref") != "#/$defs/Variable"]
         if all(set(form.get("properties", ())) in ({"file"}, {"env"}) for form in forms):

@@ -4,6 +4,7 @@ It describes what is written, so it differs from what pydantic would say of the 
 absent is no `null`, a variable may stand for any scalar, and a profile may bring what a route or source lacks.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
@@ -34,16 +35,10 @@ _SCALARS: Final = ("integer", "number", "boolean")
 
 def schema() -> Schema:
     """Return the schema of a configuration file."""
-    models: list[type[BaseModel]] = [Server, Limits, Policy, RouteKeys, SourceKeys, *KINDS.values()]
-    _, document = models_json_schema([(model, "validation") for model in models])
-    found = {name: _written(each) for name, each in document["$defs"].items()}
-    for model in (*models, *_nested(models)):
-        # A model that is described by hand, as `Retry` is, has no definition.
-        if model.__name__ in found:
-            _set_defaults(model, found[model.__name__])
-    common = found.pop("SourceKeys")["properties"]
-    kinds = {kind: _kind(kind, found.pop(model.__name__), common) for kind, model in KINDS.items()}
-    route = found.pop("RouteKeys")
+    found = _definitions()
+    common = found.pop(SourceKeys)["properties"]
+    kinds = {kind: _kind(kind, found.pop(model), common) for kind, model in KINDS.items()}
+    route = found.pop(RouteKeys)
     route["properties"] = {"use": _USE, **route["properties"]}
     of_profiles = {name: each for kind in kinds.values() for name, each in kind["properties"].items()}
     return {
@@ -65,7 +60,7 @@ def schema() -> Schema:
         "patternProperties": _OWN,
         "additionalProperties": False,
         "$defs": {
-            **found,
+            **{name_of(model): each for model, each in found.items()},
             **{f"Source.{kind}": each for kind, each in kinds.items()},
             "Source": {"anyOf": [*({"$ref": f"#/$defs/Source.{kind}"} for kind in kinds), _any_kind(of_profiles)]},
             "Route": route,
@@ -74,13 +69,37 @@ def schema() -> Schema:
     }
 
 
+def name_of(model: type[BaseModel]) -> str:
+    """Return what a model is called among the definitions: two kinds may have parts of the same name."""
+    kind = next((kind for kind, source in KINDS.items() if model in models_of(source)), None)
+    return f"{kind}.{model.__name__}" if kind else model.__name__
+
+
+def _definitions() -> dict[type[BaseModel], Schema]:
+    """Return each model as what is written, its references by `name_of`."""
+    top: list[type[BaseModel]] = [Server, Limits, Policy, RouteKeys, SourceKeys, *KINDS.values()]
+    models = [*top, *_nested(top)]
+    references, document = models_json_schema([(model, "validation") for model in models])
+    ours = {references[model, "validation"]["$ref"].rpartition("/")[2]: model for model in models}
+    text = json.dumps(document["$defs"])
+    for name, model in ours.items():
+        text = text.replace(f'"#/$defs/{name}"', f'"#/$defs/{name_of(model)}"')
+    found = {ours[name]: _written(each) for name, each in json.loads(text).items()}
+    for model, each in found.items():
+        _set_defaults(model, each)
+    # What is described by hand, as `Retry` is, is referred to by nobody.
+    used = json.dumps(list(found.values()))
+    return {m: each for m, each in found.items() if m in top or f'"#/$defs/{name_of(m)}"' in used}
+
+
 def default_of(model: type[BaseModel], name: str) -> object:
     """Return a field's default as one would write it; None where there is none."""
     field = model.model_fields[name]
     if field.is_required() or field.default_factory is not None:
         return None
     form: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-    return TypeAdapter(form).dump_python(field.default, mode="json", by_alias=True)
+    default = TypeAdapter(form).dump_python(field.default, mode="json", by_alias=True)
+    return {k: v for k, v in default.items() if v is not None} if isinstance(default, dict) else default
 
 
 def _nested(models: list[type[BaseModel]]) -> Iterator[type[BaseModel]]:

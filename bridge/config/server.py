@@ -1,6 +1,5 @@
 """What the process as a whole is told: where it listens, and its bounds."""
 
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
@@ -8,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from bridge.config.base import Model, as_tuple
 from bridge.config.machine import default_memory
-from bridge.config.types import Address, Host, Listen, Network, OneOrMore, Rate
+from bridge.config.types import Address, Host, Listen, LocalPath, Network, OneOrMore, Rate
 from bridge.units import Duration, Size
 
 _KIB: Final = 1024
@@ -56,13 +55,13 @@ class Server(Model):
         description="The console, inspection, pushes, and health. It asks for no token: it stays inside the pod.",
         examples=["127.0.0.1:9090"],
     )
-    state: Path | None = Field(
+    state: LocalPath | None = Field(
         None,
         description="The folder for checkpoints, so that a restart goes on where it was. It is made if missing. "
         "Without it nothing is kept on disk.",
         examples=["/var/lib/sse-bridge"],
     )
-    pages: dict[str, Path] = Field(
+    pages: dict[str, LocalPath] = Field(
         {},
         description="Static files: a path, and the folder or file that it shows.",
         examples=[{"/viewer": "./pages"}],
@@ -72,12 +71,12 @@ class Server(Model):
         description="The path under which a proxy shows the bridge; every address of the bridge begins with it.",
         examples=["/", "/streams"],
     )
-    hops: tuple[Network, ...] = Field(
+    hops: Annotated[tuple[Network, ...], BeforeValidator(as_tuple)] = Field(
         (),
         description="The proxies in front: only their `X-Forwarded-*` headers count.",
         examples=[["10.0.0.0/8"]],
     )
-    hosts: tuple[Host, ...] = Field(
+    hosts: Annotated[tuple[Host, ...], BeforeValidator(as_tuple)] = Field(
         (),
         description="The host names that a request may ask for, against DNS rebinding. Empty: any.",
         examples=[["app.example.com"]],

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import (
@@ -99,6 +100,12 @@ def _network(value: object) -> IPv4Network | IPv6Network:
         raise PydanticCustomError("network", hint) from None
 
 
+def _path(value: object) -> object:
+    if isinstance(value, Path) or (isinstance(value, str) and value and "\0" not in value):
+        return Path(value)
+    raise PydanticCustomError("path", "expected a path, for example ./pages")
+
+
 def _rate(value: object) -> int:
     match = _RATE.fullmatch(value) if isinstance(value, str) else None
     if match and int(match[1]) > 0:
@@ -127,6 +134,8 @@ Origin = Annotated[
 ]
 #: What a `Host` header may say.
 Host = Annotated[str, PlainValidator(_host), text_schema(_HOST_HEADER.pattern, "app.example.com", title="host")]
+#: A file or a folder; a relative one starts at the file's folder.
+LocalPath = Annotated[Path, BeforeValidator(_path)]
 #: An address, or a network in CIDR notation.
 Network = Annotated[
     IPv4Network | IPv6Network,

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
-import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.config import unbuilt
-from bridge.config.near import hint, listed
+from bridge.config.near import hint, listed, nearest
 from bridge.config.node import Node, join
 from bridge.config.problems import Problems
 from bridge.config.wording import missing, wrong
@@ -21,6 +20,8 @@ M = TypeVar("M", bound=BaseModel)
 #: What the core of pydantic calls the errors that are about a key and not about a value.
 _UNKNOWN: Final = "extra_forbidden"
 _MISSING: Final = "missing"
+_WORD: Final = "literal_error"
+_NO_MAPPING: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def validate(
         found = _build(model, node, around)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        told = [_tell(model, detail, node, problems, section or Section()) for detail in details]
+        told = [_tell(model, detail, node, problems, section or Section()) for detail in _relevant(details, node)]
         _note_nulls(node, problems, told)
         return _rest(model, node.without(*(str(detail["loc"][0]) for detail in details if detail["loc"])), around)
     _note_nulls(node, problems, ())
@@ -80,8 +81,26 @@ def keys_of(model: type[BaseModel]) -> frozenset[str]:
 
 def _build(model: type[M], node: Node, around: Surroundings) -> M:
     plain = _rooted(model, node.plain(), around.folder)
-    # As JSON, since JSON's types are YAML's: strictness then knows that a path is written as a text.
-    return model.model_validate_json(orjson.dumps(plain), context=around.context, by_alias=True, by_name=False)
+    return model.model_validate(plain, context=around.context, by_alias=True, by_name=False)
+
+
+def _relevant(details: Sequence[ErrorDetails], node: Node) -> list[ErrorDetails]:
+    """Leave out what only repeats another: a mapping is no word, a word no mapping, a misspelt key is missing."""
+    places = [_walk(node, detail["loc"]) for detail in details]
+    words = {id(place) for place, detail in zip(places, details, strict=True) if detail["type"] == _WORD}
+    return [
+        detail
+        for place, detail in zip(places, details, strict=True)
+        if not (detail["type"] == _WORD and place.is_mapping and len(details) > 1)
+        and not (detail["type"] in _NO_MAPPING and id(place) in words)
+        and not (detail["type"] == _MISSING and _is_misspelt(detail, details))
+    ]
+
+
+def _is_misspelt(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    *parent, key = detail["loc"]
+    unknown = [str(d["loc"][-1]) for d in details if d["type"] == _UNKNOWN and list(d["loc"][:-1]) == parent]
+    return any(nearest(word, [str(key)]) for word in unknown)
 
 
 def _rest(model: type[M], node: Node, around: Surroundings) -> M | None:
@@ -102,7 +121,7 @@ def _rooted(model: type[BaseModel], plain: object, folder: Path) -> object:
         value = plain[key]
         if isinstance(value, dict):
             plain[key] = {k: str(folder / v) if isinstance(v, str) else v for k, v in value.items()}
-        elif isinstance(value, str):
+        elif isinstance(value, str) and value:
             plain[key] = str(folder / value)
     return plain
 
@@ -133,7 +152,9 @@ def _tell(model: type[BaseModel], detail: ErrorDetails, node: Node, problems: Pr
         # `{ exact: 5s }` is checked under another name: the value is what the error is about.
         place = next(iter(place.mapping.values()))
     if loc:
-        problems.add(place, wrong(detail, place))
+        other = [f"{{ {key}: … }}" for m in _models(model, loc) if m is not model for key in sorted(keys_of(m))]
+        is_word = kind == _WORD and not place.is_mapping
+        problems.add(place, f"{wrong(detail, place)}{' or ' + other[0] if is_word and other else ''}")
     elif not section.is_partial:
         problems.at_key(place, wrong(detail, place))
     return place

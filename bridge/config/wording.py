@@ -21,7 +21,7 @@ _NUMBER: Final = re.compile(r"[-+]?[0-9.]+")
 
 def missing(key: str, examples: Sequence[object] | None) -> str:
     """Say that a key must be there, with an example."""
-    return f"is missing: write, for example, `{key}: {_yaml(examples[0])}`" if examples else "is missing"
+    return f"is missing: write, for example, `{key}: {as_yaml(examples[0])}`" if examples else "is missing"
 
 
 def wrong(detail: ErrorDetails, node: Node) -> str:
@@ -112,6 +112,11 @@ def _short(node: Node, _: Mapping[str, Any]) -> str:
     return f"expected one at least, not {_kind(node)} of none"
 
 
+def _instance(_: Node, ctx: Mapping[str, Any]) -> str:
+    # A path is what one of the models converts by itself.
+    return "expected a path, for example ./logs" if ctx.get("class") == "Path" else "expected another kind of value"
+
+
 def _not(node: Node) -> str:
     return "" if node.text is not None else f", not {_kind(node)}"
 
@@ -133,17 +138,18 @@ def _kind(node: Node) -> str:
             return "a mapping"
 
 
-def _yaml(value: object) -> str:
-    """Write an example as YAML's flow style does."""
+def as_yaml(value: object) -> str:
+    """Write a value as YAML's flow style does."""
     match value:
         case None:
             return "null"
         case bool():
             return str(value).lower()
         case Mapping():
-            return "{}" if not value else "{ " + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + " }"
+            pairs = ", ".join(f"{key}: {as_yaml(item)}" for key, item in value.items())
+            return f"{{ {pairs} }}" if pairs else "{}"
         case list() | tuple():
-            return "[" + ", ".join(map(_yaml, value)) + "]"
+            return f"[{', '.join(map(as_yaml, value))}]"
         case str() if _needs_quotes(value):
             return f"'{value}'" if '"' in value or "\\" in value else f'"{value}"'
         case _:
@@ -155,15 +161,7 @@ def _needs_quotes(text: str) -> bool:
         is_text = isinstance(resolve(text, is_plain=True), str)
     except ScalarError:
         is_text = False
-    return (
-        not is_text
-        or text[0] in "{[:*&!|>%@`'\"#"
-        or any(part in text for part in (": ", " #", ", "))
-    )
-
-
-#: The same, for the schema, the reference and `check --resolved`.
-as_yaml: Final = _yaml
+    return not is_text or text[0] in "{[:*&!|>%@`'\"#" or any(part in text for part in (": ", " #", ", "))
 
 _WORDS: Final[Mapping[str, Callable[[Node, Mapping[str, Any]], str]]] = {
     "string_type": _text,
@@ -185,4 +183,5 @@ _WORDS: Final[Mapping[str, Callable[[Node, Mapping[str, Any]], str]]] = {
     "less_than_equal": _bound("at most", "le"),
     "less_than": _bound("less than", "lt"),
     "too_short": _short,
+    "is_instance_of": _instance,
 }

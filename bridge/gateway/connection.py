@@ -15,8 +15,7 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from aiohttp import web
 
@@ -40,6 +39,11 @@ MAX_INBOUND: Final = 64 * 1024
 
 # Linux's SIOCOUTQ: bytes in the socket's send queue that the peer has not acknowledged (tcp(7)).
 _OUTQ: Final = termios.TIOCOUTQ
+
+
+# One of each for all connections: an idle stream is counted in bytes.
+NOTHING: Final = memoryview(b"")
+NO_PROGRESS: Final = (0, 0)
 
 
 class Framing(NamedTuple):
@@ -98,8 +102,8 @@ class Connection(asyncio.Protocol):
         "framing",
         "is_closing",
         "is_paused",
+        "owner",
         "transport",
-        "write",
     )
 
     def __init__(self, transport: asyncio.Transport, framing: Framing, reader: Reader) -> None:
@@ -107,13 +111,13 @@ class Connection(asyncio.Protocol):
         self.framing = framing
         self.is_paused = False
         self.is_closing = False
-        #: Writes bytes already wrapped, `SLICE` at most.
-        self.write: Callable[[bytes], None] = transport.write
+        #: What the reader knows this stream as.
+        self.owner: Any = None
         self._reader = reader
-        self._pending = memoryview(b"")  # the rest of something larger than a slice
+        self._pending = NOTHING  # the rest of something larger than a slice
         self._farewell: bytes | None = None  # what stands last, once the pending bytes are out
         self._stall: asyncio.TimerHandle | None = None
-        self._progress = (0, 0)
+        self._progress = NO_PROGRESS
         self._drained: asyncio.Future[None] | None = None
         self._inbound = 0
 
@@ -124,7 +128,7 @@ class Connection(asyncio.Protocol):
     def pour(self, data: bytes) -> None:
         """Write bytes already wrapped, of any size. Not while an earlier call still has bytes to write."""
         if len(data) <= SLICE:
-            self.write(data)
+            self.transport.write(data)
             return
         self._pending = memoryview(data)
         self._pour()
@@ -198,7 +202,7 @@ class Connection(asyncio.Protocol):
         self.is_closing = True
         self._unwatch()
         self._wake()
-        self._pending = memoryview(b"")
+        self._pending = NOTHING
         self._reader.lost(self)
 
     def _pour(self) -> None:

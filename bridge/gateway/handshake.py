@@ -161,6 +161,9 @@ class Handler(web.RequestHandler):
         if self._answered is None or self._answered.is_eof():
             self._unread += len(data)
         super().data_received(data)
+        if self._answered is not None and self._messages and not self._answered.is_eof():
+            # Nothing can follow half a body but an error in it, which aiohttp keeps from whoever waits for the rest.
+            self._answered.set_exception(web.RequestPayloadError("the body is malformed"))
         # A request that waits to be begun has been parsed: its bytes, and those of its body, are not headers.
         is_parsed = self._answered is None and bool(self._messages)
         if self._unread > UNREAD_BYTES and not is_parsed:

@@ -12,7 +12,7 @@ from typing import Final
 from bridge import wire
 from bridge.channel import Channel
 from bridge.gateway.connection import SLICE, Connection, Framing
-from bridge.gateway.endpoint import Heartbeat
+from bridge.gateway.endpoint import Endpoint, Heartbeat
 from bridge.subscription import Subscription
 
 #: Bytes of frames in one write: a slice, less what chunked coding adds.
@@ -25,13 +25,22 @@ TURN: Final = 8
 class Subscriber:
     """One open stream: its connection, its cursor, its place in an audience."""
 
-    __slots__ = ("_joined", "audience", "connection", "is_feeding", "left", "retry", "subscription")
+    __slots__ = ("_joined", "audience", "connection", "endpoint", "is_feeding", "left", "peer", "retry", "subscription")
 
     def __init__(
-        self, subscription: Subscription, connection: Connection, retry: int, left: Callable[["Subscriber"], None]
+        self,
+        subscription: Subscription,
+        connection: Connection,
+        endpoint: Endpoint,
+        *,
+        retry: int,
+        left: Callable[["Subscriber"], None],
     ) -> None:
         self.subscription = subscription
         self.connection = connection
+        self.endpoint = endpoint
+        #: The address, where streams are counted by it.
+        self.peer = ""
         #: Milliseconds after which this peer is asked to come back.
         self.retry = retry
         #: Called once when the stream is over.
@@ -99,7 +108,7 @@ class Pump:
         self._now = now
         self._newest = newest
         self._audiences: dict[Channel, Audience] = {}
-        self._subscribers: dict[Connection, Subscriber] = {}
+        self._subscribers: set[Subscriber] = set()
         self._stale: list[Audience] = []
         self._paused: list[Subscriber] = []
         self._is_flushing = False
@@ -107,21 +116,22 @@ class Pump:
     @property
     def subscribers(self) -> list[Subscriber]:
         """Return all open streams."""
-        return list(self._subscribers.values())
+        return list(self._subscribers)
 
     def count(self, channels: Iterable[Channel]) -> int:
         """Count the open streams of these channels."""
         return sum(self._audiences[channel].users for channel in channels if channel in self._audiences)
 
-    def admit(self, subscriber: Subscriber, heartbeat: Heartbeat | None) -> Audience:
+    def admit(self, subscriber: Subscriber) -> Audience:
         """Count a stream as its channel's; `start` then lets it read."""
         channel = subscriber.subscription.channel
         audience = self._audiences.get(channel)
         if audience is None:
-            audience = self._audiences[channel] = Audience(channel, heartbeat)
+            audience = self._audiences[channel] = Audience(channel, subscriber.endpoint.heartbeat)
             channel.wake = lambda: self._wake(audience)
         audience.users += 1
-        self._subscribers[subscriber.connection] = subscriber
+        subscriber.connection.owner = subscriber
+        self._subscribers.add(subscriber)
         return audience
 
     def start(self, subscriber: Subscriber, audience: Audience) -> None:
@@ -141,7 +151,7 @@ class Pump:
 
     def paused(self, connection: Connection) -> None:
         """Take a subscriber out of its group: its peer takes no more."""
-        subscriber = self._subscribers[connection]
+        subscriber: Subscriber = connection.owner
         if subscriber.audience is None:
             return
         if self._is_flushing:
@@ -151,13 +161,14 @@ class Pump:
 
     def resumed(self, connection: Connection) -> None:
         """Let a subscriber read on from where it was."""
-        subscriber = self._subscribers[connection]
+        subscriber: Subscriber = connection.owner
         if subscriber.audience is None and not subscriber.is_feeding:
             self._read(subscriber, self._audiences[subscriber.subscription.channel])
 
     def lost(self, connection: Connection) -> None:
         """Forget a stream that is over."""
-        subscriber = self._subscribers.pop(connection)
+        subscriber: Subscriber = connection.owner
+        self._subscribers.discard(subscriber)
         self._part(subscriber)
         channel = subscriber.subscription.channel
         audience = self._audiences[channel]
@@ -255,7 +266,7 @@ class Pump:
                 data = framing.wrap(frames)
                 if len(data) <= SLICE:
                     for subscriber in tuple(members):
-                        subscriber.connection.write(data)
+                        subscriber.connection.transport.write(data)
                 else:
                     for subscriber in tuple(members):
                         subscriber.connection.pour(data)

@@ -18,7 +18,6 @@ from multidict import CIMultiDict
 
 from bridge import wire
 from bridge.bus import Bus
-from bridge.channel import Channel
 from bridge.gateway import reply
 from bridge.gateway.connection import Framing, TakenOver, take_over
 from bridge.gateway.endpoint import Endpoint, Retry
@@ -26,6 +25,7 @@ from bridge.gateway.feed import RUN, beating, open_back, open_run, read_back
 from bridge.gateway.pump import Audience, Pump, Subscriber
 from bridge.gateway.supply import Back, Piece, Supply
 from bridge.gateway.want import wanted
+from bridge.route import Route
 from bridge.subscription import EventId, Replay, Want
 
 log = structlog.get_logger()
@@ -38,6 +38,9 @@ HEADERS: Final = {
 }
 EVENT_STREAM: Final = "text/event-stream"
 NDJSON: Final = "application/x-ndjson"
+
+#: One of each for all connections.
+FRAMINGS: Final = {(chunked, lines): Framing(chunked, lines) for chunked in (True, False) for lines in (True, False)}
 
 #: The part of a drain in which streams are told; the rest is for what waits in their buffers to leave.
 DRAIN_SPREAD: Final = 0.7
@@ -78,6 +81,7 @@ class Streams:
         self._peers: Counter[str] = Counter()
         self._by_source: Counter[str] = Counter()
         self._opened = (0, 0)  # (a second, streams let in within it)
+        self._leave = self._left  # one bound method for all streams
         self._tasks: dict[Subscriber, asyncio.Task[None]] = {}
         self._count = 0
         self._gone = asyncio.Event()  # no stream is open
@@ -98,7 +102,8 @@ class Streams:
     ) -> web.StreamResponse:
         """Answer a request for a stream; `headers` are those of CORS."""
         retry = self._retry(endpoint.retry)
-        if (reason := self._refusal(request.remote or "")) is not None:
+        peer = (request.remote or "") if self._bounds.per_peer is not None else ""
+        if (reason := self._refusal(peer)) is not None:
             return self._refuse(reason, retry, headers)
         try:
             want = wanted(request.headers, request.query, self._now())
@@ -115,8 +120,10 @@ class Streams:
             self._bus.release(supply.route, channel)
             return TakenOver()
         subscription = supply.route.subscribe(channel, self._bus.epoch)
-        subscriber = Subscriber(subscription, connection, retry, self._entered(endpoint, channel, request.remote or ""))
-        self._start(subscriber, endpoint, want, head(request, headers))
+        subscriber = Subscriber(subscription, connection, endpoint, retry=retry, left=self._leave)
+        subscriber.peer = peer
+        self._entered(subscriber)
+        self._start(subscriber, want, head(request, headers))
         return TakenOver()
 
     async def drain(self, seconds: float) -> None:
@@ -178,36 +185,33 @@ class Streams:
             return False
         return channel.newest is None or found.seq >= channel.newest.seq
 
-    def _entered(self, endpoint: Endpoint, channel: Channel, peer: str) -> Callable[[Subscriber], None]:
-        """Count a stream in; return what counts it out."""
-        sources = tuple(endpoint.supply.route.feeds)
+    def _entered(self, subscriber: Subscriber) -> None:
         self._count += 1
         self._gone.clear()
-        self._peers[peer] += 1
-        self._by_source.update(sources)
+        self._peers[subscriber.peer] += 1
+        self._by_source.update(subscriber.endpoint.supply.route.feeds.keys())
 
-        def left(subscriber: Subscriber) -> None:
-            self._count -= 1
-            if not self._count:
-                self._gone.set()
-            self._peers[peer] -= 1
-            if not self._peers[peer]:
-                del self._peers[peer]
-            self._by_source.subtract(sources)
-            if (task := self._tasks.pop(subscriber, None)) is not None:
-                task.cancel()
-            self._bus.release(endpoint.supply.route, channel)
-
-        return left
+    def _left(self, subscriber: Subscriber) -> None:
+        route = subscriber.endpoint.supply.route
+        self._count -= 1
+        if not self._count:
+            self._gone.set()
+        self._peers[subscriber.peer] -= 1
+        if not self._peers[subscriber.peer]:
+            del self._peers[subscriber.peer]
+        self._by_source.subtract(route.feeds.keys())
+        if (task := self._tasks.pop(subscriber, None)) is not None:
+            task.cancel()
+        self._bus.release(route, subscriber.subscription.channel)
 
     # -- the first block, and what follows it
 
-    def _start(self, subscriber: Subscriber, endpoint: Endpoint, want: Want, begin: bytes) -> None:
-        audience = self._pump.admit(subscriber, endpoint.heartbeat)
-        opening, pieces = self._opening(endpoint, subscriber, want)
-        first = wire.retry(subscriber.retry) + self._down(endpoint) + opening
+    def _start(self, subscriber: Subscriber, want: Want, begin: bytes) -> None:
+        audience = self._pump.admit(subscriber)
+        opening, pieces = self._opening(subscriber, want)
+        first = wire.retry(subscriber.retry) + self._down(subscriber.endpoint.supply.route) + opening
         connection = subscriber.connection
-        connection.write(begin + connection.framing.wrap(first))
+        connection.transport.write(begin + connection.framing.wrap(first))
         if pieces is None:
             self._pump.start(subscriber, audience)
             return
@@ -216,11 +220,9 @@ class Streams:
         self._tasks[subscriber] = task
         task.add_done_callback(lambda task: self._fed(subscriber, task))
 
-    def _opening(
-        self, endpoint: Endpoint, subscriber: Subscriber, want: Want
-    ) -> tuple[bytes, AsyncIterator[Piece] | None]:
+    def _opening(self, subscriber: Subscriber, want: Want) -> tuple[bytes, AsyncIterator[Piece] | None]:
         """Return what stands first, and what a task writes before (or instead of) the channel's events."""
-        supply, subscription = endpoint.supply, subscriber.subscription
+        supply, subscription = subscriber.endpoint.supply, subscriber.subscription
         if supply.run is not None:
             return open_run(supply.run, want)
         back = self._back(supply, subscriber, want)
@@ -244,8 +246,7 @@ class Streams:
             return None
         return supply.back(channel.captures)
 
-    def _down(self, endpoint: Endpoint) -> bytes:
-        route = endpoint.supply.route
+    def _down(self, route: Route) -> bytes:
         if not route.terms.notifies:
             return b""
         return b"".join(self._bus.down[name] for name in route.feeds if name in self._bus.down)
@@ -275,7 +276,7 @@ class Streams:
 
 def framing(request: web.BaseRequest) -> Framing:
     """Return how the request wants its stream: HTTP/1.0 knows no chunks."""
-    return Framing(request.version >= (1, 1), NDJSON in request.headers.get("Accept", ""))
+    return FRAMINGS[request.version >= (1, 1), NDJSON in request.headers.get("Accept", "")]
 
 
 def fields(request: web.BaseRequest) -> dict[str, str]:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from bridge.sources.base import Source
+from bridge.sources.file import File
 from bridge.sources.push import Push
 from bridge.sources.timer import Timer
 
 #: `kind:` in the YAML, and the class it names. The reference shows them in this order.
 KINDS: Final[Mapping[str, type[Source]]] = {
+    "file": File,
     "timer": Timer,
     "push": Push,
 }

@@ -195,7 +195,8 @@ SERVER: Final = (
     bad(
         "wide listener, one route closed",
         "this route has no `auth`",
-        f"server: {{ listen: ':8080' }}\n{SOURCES_THERE}routes:\n  /a: {{ from: clock, auth: anonymous }}\n  §/b: {{ from: clock }}\n",
+        f"server: {{ listen: ':8080' }}\n{SOURCES_THERE}routes:\n"
+        "  /a: { from: clock, auth: anonymous }\n  §/b: { from: clock }\n",
     ),
     bad("wide admin", "asks for no token", server("{ admin: §'0.0.0.0:9090' }")),
     bad("port alone", 'write "127.0.0.1:8080"', server("{ listen: §8080 }")),
@@ -329,4 +330,39 @@ SOURCES: Final = (
         source("{ kind: push, subject: 'x/{key}' }").replace("it:", "§it:", 1),
     ),
     bad("source's bind of an unknown name", "no name `b`", source("{ kind: push, subject: '{a}', bind: { §b: c } }")),
+)
+
+#: The folder of these has a folder `logs`, a link `link` to it, and a file `plain`.
+FILES: Final = (
+    bad("root that is not there", "no such folder", source("{ kind: file, root: §./HUNTER2, match: '{f}.log' }")),
+    bad("root that is a file", "not a folder", source("{ kind: file, root: §./plain, match: '{f}.log' }")),
+    bad("root that is a link", "symbolic link", source("{ kind: file, root: §./link, match: '{f}.log' }")),
+    bad("root that is nothing", "path", source("{ kind: file, root: §'', match: '{f}.log' }")),
+    bad("root without a match", "belong together", source("{ kind: file, root: ./logs }").replace("it:", "§it:", 1)),
+    bad("neither root nor path", "expected either", source("{ kind: file }").replace("it:", "§it:", 1)),
+    bad("match that climbs", "beneath root", source("{ kind: file, root: ./logs, match: §'../{f}.log' }")),
+    bad("match that is absolute", "beneath root", source("{ kind: file, root: ./logs, match: §'/etc/{f}' }")),
+    bad("match with a lone brace", "lone", source("{ kind: file, root: ./logs, match: §'{f.log' }")),
+    bad("match with holes that touch", "two holes touch", source("{ kind: file, root: ./logs, match: §'{a}{b}' }")),
+    bad("match with two rests", "", source("{ kind: file, root: ./logs, match: §'{a*}/{b*}/{a*}' }")),
+    bad(
+        "match with a word for a name",
+        "of its own",
+        source("{ kind: file, root: ./logs, match: '{text}' }").replace("it:", "§it:", 1),
+    ),
+    bad("path that is a folder", "this is a folder", source("{ kind: file, path: §./logs }")),
+    bad("path in a folder that is not there", "not there", source("{ kind: file, path: §./HUNTER2/a.log }")),
+    bad("begin at a number", "expected end or beginning or", source("{ kind: file, path: ./a, begin: §5 }")),
+    bad("begin at an unknown word", "or { last: … }", source("{ kind: file, path: ./a, begin: §start }")),
+    bad("begin at the last none", "at least 1", source("{ kind: file, path: ./a, begin: { last: §0 } }")),
+    bad("misspelt last", "did you mean `last`", source("{ kind: file, path: ./a, begin: { §lst: HUNTER2 } }")),
+    bad("bad regular expression", "regular expression", source("{ kind: file, path: ./a, lines: { start: §'(' } }")),
+    bad("backreference", "regular expression", source("{ kind: file, path: ./a, lines: { start: §'(a)\\1' } }")),
+    bad("lines without a unit", "no unit", source("{ kind: file, path: ./a, lines: { max: §65536 } }")),
+    bad("lines beyond all", "16MiB", source("{ kind: file, path: ./a, lines: { max: §1GiB } }")),
+    bad(
+        "misspelt key of lines", "did you mean `start`", source("{ kind: file, path: ./a, lines: { §strat: HUNTER2 } }")
+    ),
+    bad("poll that never rests", "50ms", source("{ kind: file, path: ./a, poll: §0s }")),
+    bad("redaction", "`redact` is not built yet", source("{ kind: file, path: ./a, §redact: none }")),
 )

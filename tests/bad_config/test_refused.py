@@ -1,6 +1,7 @@
 """Every bad configuration is refused, at its place, in words, and without a secret."""
 
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ CASES = [
     *cases.SERVER,
     *cases.ROUTES,
     *cases.SOURCES,
+    *cases.FILES,
 ]
 
 #: What takes the longest, or would do the most harm.
@@ -41,12 +43,11 @@ LINE = re.compile(r"routes\.yaml:[1-9]\d*:[1-9]\d*: \S.*")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 def test_is_refused_at_its_place(case: cases.Bad, tmp_path: Path) -> None:
     """The first problem stands where the file is wrong, says what to do, and no line shows a secret."""
-    file = tmp_path / "routes.yaml"
-    file.write_bytes(case.content)
-    started = time.monotonic()
+    file = _write(case, tmp_path)
+    started = time.process_time()
     with pytest.raises(ConfigError) as caught:
         load(file, {})
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 0.5
     first, text = str(caught.value.problems[0]), str(caught.value)
     assert first.startswith(f"routes.yaml:{case.at}: "), first
     assert case.says in first
@@ -58,18 +59,32 @@ def test_is_refused_at_its_place(case: cases.Bad, tmp_path: Path) -> None:
 def test_the_command_refuses_within_a_second(name: str, tmp_path: Path) -> None:
     """The command ends with 2 within a second, with a line a problem and nothing else."""
     case = next(case for case in CASES if case.name == name)
-    file = tmp_path / "routes.yaml"
-    file.write_bytes(case.content)
-    started = time.monotonic()
+    file = _write(case, tmp_path)
+    before = _spent()
     done = subprocess.run(
         [sys.executable, "-m", "bridge", "check", str(file)], check=False, capture_output=True, text=True, timeout=10
     )
-    took = time.monotonic() - started
+    took = _spent() - before
     assert done.returncode == 2
     assert done.stdout == ""
     assert all(LINE.fullmatch(line) for line in done.stderr.removesuffix("\n").split("\n"))
     assert cases.SECRET not in done.stderr
     assert took < 1
+
+
+def _write(case: cases.Bad, folder: Path) -> Path:
+    (folder / "logs").mkdir()
+    (folder / "link").symlink_to(folder / "logs")
+    (folder / "plain").touch()
+    file = folder / "routes.yaml"
+    file.write_bytes(case.content)
+    return file
+
+
+def _spent() -> float:
+    """Return the seconds of CPU that programs run by this test took: on a busy machine a clock would tell of others."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_every_case_has_its_own_name() -> None:

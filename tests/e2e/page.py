@@ -53,7 +53,11 @@ class Listener:
         async def enough() -> bool:
             return await self._log("opened") >= times
 
-        await until(enough, f"opened {times} times")
+        try:
+            await until(enough, f"opened {times} times")
+        except BaseException as late:
+            late.add_note(f"state {await self.state()}, {await self._log('errors')} errors, heard {await self.events()}")
+            raise
 
     async def state(self) -> int:
         """Return the EventSource's readyState."""

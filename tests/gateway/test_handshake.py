@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 import pytest
 import structlog
 import uvloop
-from aiohttp import web
+from aiohttp import http_parser, web
 
-from bridge.gateway.handshake import FIELD_BYTES, HEADER_BYTES, LINE_BYTES, UNREAD_BYTES, Times
+from bridge.errors import BridgeError
+from bridge.gateway.handshake import FIELD_BYTES, HEADER_BYTES, LINE_BYTES, UNREAD_BYTES, Times, require_parser
 from tests.gateway.raw import Answer, Peer, ask, hello, request, serving, until
 
 Run = Callable[[Coroutine[object, object, None]], None]
@@ -278,3 +279,57 @@ def test_reset_in_mid_request_is_no_failure(run: Run) -> None:
         assert not [entry for entry in logs if entry["log_level"] == "error"]
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [(b"zz\r\n", 400), (b"-5\r\n", 400), (None, None)],
+    ids=["no size", "negative", "leaves"],
+)
+def test_body_that_breaks_off_in_a_handler(run: Run, rest: bytes | None, status: int | None) -> None:
+    """Malformed behind good headers is the client's fault, and to leave is no fault at all."""
+
+    async def scenario() -> None:
+        async def read(request: web.BaseRequest) -> web.StreamResponse:
+            return web.Response(body=await request.read())
+
+        with structlog.testing.capture_logs() as logs:
+            async with serving(read) as listener:
+                async with Peer.to(listener.port) as peer:
+                    peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+                    await until(lambda: listener.server.requests_count == 1)
+                    if rest is not None:
+                        peer.send(rest)
+                        assert (await peer.answer()).status == status
+                        assert await peer.rest() == b""
+                await until(lambda: listener.open == 0)
+                assert listener.server.counts["failed"] == 0
+        assert {entry["event"] for entry in logs} == {"listening"}
+
+    run(scenario())
+
+
+def test_failure_behind_the_head_cuts_the_answer(run: Run) -> None:
+    """An error page cannot follow half an answer: the connection ends without the end of the body."""
+
+    async def scenario() -> None:
+        async def half(request: web.BaseRequest) -> web.StreamResponse:
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            await answer.write(b"half")
+            raise LookupError("a secret of the inside")
+
+        async with serving(half) as listener, Peer.to(listener.port) as peer:
+            peer.send(GET)
+            sent = await peer.rest()
+            assert sent.endswith(b"4\r\nhalf\r\n")
+            assert listener.server.counts["failed"] == 1
+
+    run(scenario())
+
+
+def test_parser_in_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its C parser aiohttp is ten times slower and has two known holes: the bridge does not start."""
+    monkeypatch.setattr(http_parser, "HttpRequestParser", http_parser.HttpRequestParserPy)
+    with pytest.raises(BridgeError, match="C parser"):
+        require_parser()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import sys
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -259,3 +260,48 @@ def test_c17_many_silent_connections_from_one_peer(run: Run) -> None:
                 assert (await request(peer, "/")).status == 200
 
     run(scenario())
+
+
+STARVED = """
+import asyncio, resource, sys
+import uvloop
+from aiohttp import web
+from bridge.gateway.server import Listener, Place, Room
+
+async def handle(request):
+    return web.Response(text="hello")
+
+async def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
+    async with Listener("public", [Place("127.0.0.1", 0)], handle, room=Room(cap=1_000)) as listener:
+        print("port", listener.port, flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+{"asyncio": asyncio, "uvloop": uvloop}[sys.argv[1]].run(main())
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+async def test_x04_a_process_out_of_descriptors(loop: str) -> None:
+    """The real thing, with the cap set too high: those inside are served on, the rest as they leave, in few words."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STARVED, loop, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    async with asyncio.timeout(60), contextlib.AsyncExitStack() as stack:
+        while not (line := await process.stdout.readline()).startswith(b"port"):
+            assert line
+        port = int(line.split()[1])
+        peers = [await stack.enter_async_context(Peer.to(port)) for _ in range(80)]
+        for peer in peers:
+            peer.send(GET)
+        # Each leaves only when it was answered, so the last can be served only in the places of the first.
+        for peer in peers:
+            assert (await peer.answer()).status == 200
+            peer.writer.transport.abort()
+        process.stdin.close()
+        printed = (await process.stdout.read()).split(b"\n")
+        assert await process.wait() == 0
+    assert any(b"listener.starved" in line for line in printed)
+    assert len(printed) <= 10

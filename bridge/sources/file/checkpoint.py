@@ -27,6 +27,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     #: The folder that the marks are about. Those of another one mean nothing.
     root: str
+    #: When it was written, unix nanoseconds: what is newer was not seen.
+    time_ns: int
     #: Oldest generation first.
     marks: list[Mark]
 
@@ -36,6 +38,7 @@ class Loaded(NamedTuple):
 
     #: None when this is the first start, as far as can be known.
     marks: list[Mark] | None
+    time_ns: int = 0
     #: There was a checkpoint, and it cannot be read.
     is_damaged: bool = False
 
@@ -54,12 +57,12 @@ def load(folder: Path | None, root: str) -> Loaded:
         return Loaded(None)
     except (OSError, msgspec.DecodeError):
         return Loaded(None, is_damaged=True)
-    return Loaded(checkpoint.marks if checkpoint.root == root else None)
+    return Loaded(checkpoint.marks, checkpoint.time_ns) if checkpoint.root == root else Loaded(None)
 
 
-def save(folder: Path, root: str, marks: Sequence[Mark]) -> None:
+def save(folder: Path, root: str, marks: Sequence[Mark], time_ns: int) -> None:
     """Replace the checkpoint; raises `OSError`."""
-    body = msgspec.json.encode(Checkpoint(root=root, marks=list(marks)))
+    body = msgspec.json.encode(Checkpoint(root=root, marks=list(marks), time_ns=time_ns))
     temporary = folder / f"{NAME}.new"
     with temporary.open("wb") as file:
         file.write(_hash(body) + b"\n" + body)

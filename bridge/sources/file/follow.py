@@ -73,6 +73,8 @@ class Follower:
     trouble: str = ""
     saved_at: float = -checkpoint.EVERY
     save_error: str = ""
+    #: When the last walk began whose findings were handed over, unix nanoseconds.
+    walked_ns: int = 0
 
     async def run(self) -> None:
         """Follow the files until cancelled."""
@@ -95,14 +97,15 @@ class Follower:
         if loaded.is_damaged:
             log.warning("the checkpoint is damaged; beginning anew", source=self.place.name)
             self.outlet.lose(Loss(reason="source_reset"))
-        self.tailer = Tailer(self.plan, loaded.marks, time.monotonic())
+        self.tailer = Tailer(self.plan, loaded, time.monotonic())
 
     async def _round(self, watch: Watch) -> Round:
         tailer = self.tailer
         if tailer is None:
             raise SourceError("the source has not begun")
         hints, is_moved = watch.take()
-        found = await self.thread(lambda: tailer.round(time.monotonic(), time.time(), hints, is_moved=is_moved))
+        wall = time.time()
+        found = await self.thread(lambda: tailer.round(time.monotonic(), wall, hints, is_moved=is_moved))
         if found.entries is not None:
             self.view.list(found.entries)
         for step in found.steps:
@@ -112,6 +115,7 @@ class Follower:
                 await asyncio.sleep(0)
         self._tell(found.trouble)
         if found.folders is not None:
+            self.walked_ns = int(wall * 1e9)
             watch.follow(found.folders)
         return found
 
@@ -130,15 +134,15 @@ class Follower:
 
     def _saving(self) -> Callable[[], None]:
         """Return what writes down all that was handed over until now."""
-        marks = self.view.in_order()
+        marks, time_ns = self.view.in_order(), self.walked_ns
         self.view.is_dirty = False
-        return lambda: self._write(marks)
+        return lambda: self._write(marks, time_ns)
 
-    def _write(self, marks: Sequence[Mark]) -> None:
+    def _write(self, marks: Sequence[Mark], time_ns: int) -> None:
         if self.place.state is None:
             return
         try:
-            checkpoint.save(self.place.state, self.plan.root.path, marks)
+            checkpoint.save(self.place.state, self.plan.root.path, marks, time_ns)
             self.save_error = ""
         except OSError as error:
             # A full disk costs a repeat after a crash, nothing more.

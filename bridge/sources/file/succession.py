@@ -36,19 +36,18 @@ class Succession:
         copy = registry.search.copy(gen, registry.is_free)
         reason: Reason = "source_reset" if is_resumed and copy is None else "source_rotated"
         is_current = chain.is_here and chain.claimed is None and gen is chain.queue[-1]
-        at = chain.queue.index(gen) + 1
-        followers = []
-        if is_current:
-            new = self._renew(gen)
-            followers = [*self.between(chain, gen, new), new]
-        for follower in reversed(followers):
-            chain.queue.insert(at, follower)
+        new = self._renew(gen) if is_current else None
+        if copy is not None:
+            # Before others are looked for, so that it is none of them.
+            self._continue_in(gen, copy)
+        if new is not None:
+            at = chain.queue.index(gen) + 1
+            for follower in (new, *reversed(self.between(chain, gen, new))):
+                chain.queue.insert(at, follower)
         self._gap_after(chain, gen, reason)
         if copy is None:
             chain.queue.remove(gen)
             registry.drop(gen)
-        else:
-            self._continue_in(gen, copy)
 
     def lost(self, chain: Chain, gen: Generation) -> None:
         """Take in that a file is nowhere: go on in a copy of it, or tell that its end is not known."""

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from bridge.sources.file.begin import Begin, Beginner
 from bridge.sources.file.beneath import Root
 from bridge.sources.file.chain import Chain
+from bridge.sources.file.checkpoint import Loaded
 from bridge.sources.file.complaints import Complaints
 from bridge.sources.file.discover import Listing, Walker
 from bridge.sources.file.generation import Generation, Home, Mark, Step
@@ -88,13 +89,13 @@ class Round(NamedTuple):
 class Tailer:
     """Follows the files of one source. Used by one thread at a time."""
 
-    def __init__(self, plan: Plan, marks: list[Mark] | None, now: float) -> None:
-        """Begin at `marks`, those of the last checkpoint; None says that this is the first start."""
+    def __init__(self, plan: Plan, loaded: Loaded, now: float) -> None:
+        """Go on from what was loaded."""
         self._plan = plan
         self._reader = Reader(plan.root, plan.splitter, plan.descriptors)
         self._registry = Registry(plan.root, self._reader, now)
         self._succession = Succession(self._registry)
-        beginner = Beginner(plan.begin, plan.splitter.window) if marks is None else None
+        beginner = Beginner(plan.begin, plan.splitter.window) if loaded.marks is None else None
         self._table = Table(self._registry, self._succession, beginner)
         self._walker = Walker(plan.root, plan.template)
         self._listing = Listing()
@@ -105,7 +106,8 @@ class Tailer:
         # When to walk, when one may be, and the time of the last.
         self._walk_at = self._walk_from = now
         self._walked: float | None = None
-        self._resume(marks or [])
+        self._registry.walked_ns = loaded.time_ns
+        self._resume(loaded.marks or [])
 
     def round(self, now: float, wall: float, hints: frozenset[str] = frozenset(), *, is_moved: bool = False) -> Round:
         """Walk, look and read once.

@@ -1,0 +1,154 @@
+"""Drive the rounds of the `file` source by hand: no threads, no waiting, time as a number."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bridge.event import Loss, Message
+from bridge.sources.file.begin import Begin
+from bridge.sources.file.beneath import Root
+from bridge.sources.file.checkpoint import Loaded
+from bridge.sources.file.generation import Mark
+from bridge.sources.file.lines import Splitter
+from bridge.sources.file.model import Lines
+from bridge.sources.file.tailer import Plan, Round, Tailer
+from bridge.sources.file.view import View
+from bridge.template import Template
+
+#: Rounds after which a source that still says it has more to do counts as running in circles.
+MOST_ROUNDS = 10_000
+
+
+class Recorder:
+    """An outlet that keeps everything in order."""
+
+    def __init__(self) -> None:
+        self.heard: list[Message | Loss] = []
+        self.states: list[str] = []
+
+    def emit(self, messages: Sequence[Message]) -> Sequence[str]:
+        """Keep the messages; number them."""
+        self.heard += messages
+        return [f"e-{n}" for n in range(len(messages))]
+
+    def lose(self, loss: Loss) -> None:
+        """Keep the loss in its place."""
+        self.heard.append(loss)
+
+    def up(self) -> None:
+        """Keep the state."""
+        self.states.append("up")
+
+    def down(self, reason: str) -> None:
+        """Keep the state and its words."""
+        self.states.append(reason)
+
+    def subscribers(self) -> int:
+        """Return that somebody listens."""
+        return 1
+
+    @property
+    def messages(self) -> list[Message]:
+        """Return the messages without the losses."""
+        return [heard for heard in self.heard if isinstance(heard, Message)]
+
+    @property
+    def losses(self) -> list[Loss]:
+        """Return the losses alone."""
+        return [heard for heard in self.heard if isinstance(heard, Loss)]
+
+    @property
+    def texts(self) -> list[bytes | str]:
+        """Return the payloads alone."""
+        return [message.payload for message in self.messages]
+
+
+class Scene(Recorder):
+    """A source whose rounds, stops and crashes a test chooses."""
+
+    def __init__(
+        self,
+        root: Path,
+        match: str = "{file}.log",
+        *,
+        begin: Begin = "beginning",
+        lines: Splitter | None = None,
+        flush: float = 1.0,
+        descriptors: int = 64,
+    ) -> None:
+        super().__init__()
+        self.now = 1_000.0
+        self.view = View()
+        self.last: Round | None = None
+        self.saved = Loaded(None)
+        self.tailer: Tailer | None = None
+        self._wall_of_round = 0.0
+        self.plan = Plan(
+            name="logs",
+            root=Root(root),
+            template=Template.parse(match),
+            begin=begin,
+            splitter=lines or Lines().splitter(),
+            flush=flush,
+            poll=1.0,
+            descriptors=descriptors,
+            clock=lambda: 0.0,
+        )
+
+    def start(self) -> None:
+        """Begin, or go on from what was saved."""
+        self.view = View()
+        self.tailer = Tailer(self.plan, self.saved, self.now)
+
+    def wall(self) -> float:
+        """Return the time of day."""
+        return time.time()
+
+    def tick(self, seconds: float = 1.0, *, is_walk: bool = True) -> None:
+        """Let the time pass, then do rounds until there is nothing left to do at this moment."""
+        if self.tailer is None:
+            self.start()
+        self.now += seconds
+        for _ in range(MOST_ROUNDS):
+            self.round(is_moved=is_walk)
+            is_walk = False
+            if self.last is not None and self.last.due > self.now:
+                return
+        raise AssertionError("the rounds go in circles")
+
+    def round(self, hints: frozenset[str] = frozenset(), *, is_moved: bool = False) -> Round:
+        """Do one round and hand over what it found."""
+        assert self.tailer is not None
+        wall = self.wall()
+        self.last = self.tailer.round(self.now, wall, hints, is_moved=is_moved)
+        if self.last.entries is not None:
+            self.view.list(self.last.entries)
+            self._wall_of_round = wall
+        for step in self.last.steps:
+            self.view.apply(step, self)
+        return self.last
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        self.saved = Loaded(list(self.view.in_order()), int(self._wall_of_round * 1e9))
+
+    def stop(self) -> None:
+        """End as a process does that is asked to."""
+        self.save()
+        self.crash()
+
+    def crash(self) -> None:
+        """End as a process does that is killed."""
+        if self.tailer is not None:
+            self.tailer.close()
+        self.tailer = None
+
+    def restart(self) -> None:
+        """End and begin again."""
+        self.stop()
+        self.start()
+
+    @property
+    def marks(self) -> Mapping[int, Mark]:
+        """Return what a checkpoint would hold."""
+        return self.view.marks
