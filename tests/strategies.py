@@ -25,7 +25,21 @@ PAYLOADS = {
     "data_prefix": "data: a",
 }
 
-_NASTY = [*PAYLOADS.values(), "\n", "\r", "\r\n", " ", ":", "id: 1", "retry: 1", "é", "\U0001f600", "\udc00", "\x1c", "\f"]
+_NASTY = [
+    *PAYLOADS.values(),
+    "\n",
+    "\r",
+    "\r\n",
+    " ",
+    ":",
+    "id: 1",
+    "retry: 1",
+    "é",
+    "\U0001f600",
+    "\udc00",
+    "\x1c",
+    "\f",
+]
 
 ids = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=128)
 
@@ -41,7 +55,18 @@ streams = st.lists(
     st.sampled_from(
         [
             *(b"\r", b"\n", b"\r\n", b"\n\n", b"\r\r", b":", b": ", b" ", b"\0", b"\xef\xbb\xbf", b"\xef", b"\xbb"),
-            *(b"data", b"data:", b"data: x", b"id", b"id: 7", b"id: \0", b"event: e", b"event", b"retry: ", b"unknown: x"),
+            *(
+                b"data",
+                b"data:",
+                b"data: x",
+                b"id",
+                b"id: 7",
+                b"id: \0",
+                b"event: e",
+                b"event",
+                b"retry: ",
+                b"unknown: x",
+            ),
             *(b"0", b"5", b"12345", b"-", b"\xd9\xa3", b"\xff", b"\xe2\x82", b"\xac", b"\xed\xa0\x80", b"\xc2\x85"),
         ]
     )

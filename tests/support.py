@@ -308,7 +308,13 @@ class Served:
         return client
 
     async def open(
-        self, path: str = "/p", *, id: str | None = None, version: str = "1.1", headers: str = "", receive: int | None = None
+        self,
+        path: str = "/p",
+        *,
+        id: str | None = None,
+        version: str = "1.1",
+        headers: str = "",
+        receive: int | None = None,
     ) -> Client:
         """Ask for a stream, and read its head and its first block."""
         client = await self.connect(receive=receive)

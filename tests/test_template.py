@@ -170,7 +170,7 @@ class Counted(str):
 
     __slots__ = ("searched",)
 
-    def find(self, sub: str, start: int = 0, end: int | None = None) -> int:  # type: ignore[override]
+    def find(self, sub: str, start: int = 0, end: int | None = None) -> int:
         """Search, and count the characters that were passed."""
         end = len(self) if end is None else end
         found = super().find(sub, start, end)
@@ -217,7 +217,8 @@ def test_a_literal_beats_a_name_beats_a_rest():
         ("/{p*}b", "/{q*}/x{r}c{s}", True),
         ("/{p*}b", "/{q*}/a", False),
         ("/b{p*}", "/a{q*}/x", False),
-        ("/b{p*}/e", "/{q*}/{r}/e", True),
+        ("/b{p*}/{s}", "/{q*}/{r}/e", True),
+        ("/b{p*}/e", "/{q*}/{r}/e", False),
         ("/{p*}/e", "/{q*}/e/f", False),
         ("/{a}", "/{a}/{b}", False),
         ("/a", "/a/{b*}", False),
@@ -248,7 +249,7 @@ def are_ordered(one: Template, other: Template) -> bool:
 
 @given(templates(), templates(), paths)
 @example("{r*}b", "{q*}/x{n}c{m}", "q/xxcxb")
-@example("a{r*}/b", "{q*}/{n}/b", "a/a/b")
+@example("a{r*}/{n}", "{q*}/{n}/b", "a/a/b")
 def test_no_clash_is_missed(a, b, path):
     """Two that match one text, neither more specific, have a clash to show; for texts that each of them makes, too."""
     one, other = Template.parse(a), Template.parse(b)
@@ -272,11 +273,12 @@ def test_what_does_not_clash_has_one_winner(texts, path):
     assert len(set(keys)) == len(keys)
 
 
-def test_every_ascii_name_is_a_name():
-    """Letters, digits and underscore, not beginning with a digit."""
-    for sign in string.printable:
-        is_fine = sign.isalnum() or sign == "_"
-        try:
-            assert Template.parse(f"{{a{sign}}}").names == (f"a{sign}",) or sign == "*"
-        except TemplateError:
-            assert not is_fine
+@pytest.mark.parametrize("sign", sorted({*string.printable} - {*"*"}))
+def test_every_ascii_name_is_a_name(sign):
+    """Letters, digits and underscore after the first, and nothing else."""
+    text = f"{{a{sign}}}"
+    if sign.isalnum() or sign == "_":
+        assert Template.parse(text).names == (f"a{sign}",)
+    else:
+        with pytest.raises(TemplateError):
+            Template.parse(text)

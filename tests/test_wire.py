@@ -51,7 +51,9 @@ def test_frames_stand_for_themselves_when_they_are_joined(events):
     assert decode(stream, 3) == expected
 
 
-@pytest.mark.parametrize("data", ["", "\n", "a\n\nb", "a\n", "\n\n", " a", "a ", ":", "data: x", "id: 9", "\0", "\ufeff"])
+@pytest.mark.parametrize(
+    "data", ["", "\n", "a\n\nb", "a\n", "\n\n", " a", "a ", ":", "data: x", "id: 9", "\0", "\ufeff"]
+)
 def test_data_that_looks_like_the_format_is_inert(data):
     """Empty data still dispatches, newlines at the edges stay, and a field's name in data is data."""
     assert reference.parse(wire.encode("e-1", "", data)).events == [("message", data, "e-1")]

@@ -2,6 +2,7 @@
 // Nothing here makes HTML from a string.
 
 const MAX_SHOWN = 64 * 1024;   // characters of one event; the rest is counted, not laid out
+const ONE_LINE = 60;           // characters of JSON that stand on one line, which reads better than four
 const MAX_NODES = 4000;        // coloured parts of one event; past them the text stands plain
 
 // C0 without tab and newline, DEL, C1, soft hyphen, the zero-width ones, the bidi controls, LS and PS, interlinear, BOM, tags.
@@ -86,15 +87,16 @@ function json(text) {
   if (tokens.length > MAX_NODES) return plain(text);
   const nodes = [];
   let depth = 0;
-  const line = () => nodes.push(document.createTextNode(`\n${"  ".repeat(Math.min(depth, 40))}`));
+  const isShort = tokens.join("").length <= ONE_LINE;
+  const line = (gap) => nodes.push(document.createTextNode(isShort ? gap : `\n${"  ".repeat(Math.min(depth, 40))}`));
   tokens.forEach((token, at) => {
     const opens = token === "{" || token === "[";
     const closes = token === "}" || token === "]";
     const isEmpty = opens ? /[}\]]/.test(tokens[at + 1]) : closes && /^[{[]$/.test(tokens[at - 1]);
-    if (closes && !isEmpty) (depth--, line());
+    if (closes && !isEmpty) (depth--, line(""));
     nodes.push(...part(token, tokens[at + 1]));
-    if (opens && !isEmpty) (depth++, line());
-    if (token === ",") line();
+    if (opens && !isEmpty) (depth++, line(""));
+    if (token === ",") line(" ");
   });
   return nodes;
 }

@@ -51,7 +51,7 @@ async def write(folder: Path, random: Random, clock: Callable[[], float] = time.
 
 def line(service: str, random: Random, now: float) -> str:
     """Return a line as this service would write it."""
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
+    stamp = time.strftime("%H:%M:%S", time.localtime(now)) + f".{int(now * 1000) % 1000:03d}"
     text = random.choice(_LINES[service]).format(n=random.randint(1000, 9999), ms=random.randint(4, 480))
     return f"{stamp} {text}"
 

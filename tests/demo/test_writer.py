@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bridge.demo import notices, writer
 
-LINE = re.compile(r"2026-11-21T10:00:00\.250Z (INFO |WARN |ERROR) \S[^{}\n]*")
+LINE = re.compile(r"\d\d:\d\d:00\.250 (INFO |WARN |ERROR) \S[^{}\n]*")
 NOW = 1_795_255_200.25
 
 

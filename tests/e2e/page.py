@@ -56,7 +56,7 @@ class Listener:
         try:
             await until(enough, f"opened {times} times")
         except BaseException as late:
-            late.add_note(f"state {await self.state()}, {await self._log('errors')} errors, heard {await self.events()}")
+            late.add_note(f"state {await self.state()}, log {await self.page.evaluate('log')}")
             raise
 
     async def state(self) -> int:

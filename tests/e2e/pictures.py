@@ -32,7 +32,7 @@ async def open_demo(page: Page, url: str, paths: list[str]) -> None:
     for path in paths:
         rows = page.get_by_role("region", name=f"Stream {path}", exact=True).locator("li.event")
         await rows.nth(3).wait_for(state="attached")
-    await page.mouse.move(640, 5)
+    await page.evaluate("document.activeElement.blur()")
 
 
 async def console(browser: Browser) -> None:

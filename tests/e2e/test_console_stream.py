@@ -63,9 +63,10 @@ async def test_reads_the_same_events_however_the_bytes_are_cut(console, size):
     ("text", "shown"),
     [
         ('{"a":1.0,"a":[1e400,-0,"x\\u202e"],"b":{},"c":[[]]}', None),
-        ('{"text":"braces { } , : \\" and \\\\"}', '{\n  "text": "braces { } , : \\" and \\\\"\n}'),
+        ('{"text":"braces { } , : \\" and \\\\"}', '{"text": "braces { } , : \\" and \\\\"}'),
         ("[]", "[]"),
-        ("[[],[]]", "[\n  [],\n  []\n]"),
+        ('[[],[1,"%s"]]' % ("x" * 60), '[\n  [],\n  [\n    1,\n    "%s"\n  ]\n]' % ("x" * 60)),
+        ("[ [],\n[1, 2]]", "[[], [1, 2]]"),
         ("{not json}", "{not json}"),
         ("12345678901234567890", "12345678901234567890"),
         ("a\tb\nc", "a\tb\nc"),

@@ -128,7 +128,9 @@ async def test_point_04_head_gives_the_headers_alone_and_opens_nothing():
         await client.until(lambda: client.raw.count(b"\r\n\r\n") == 2)
         head, _, rest = bytes(client.raw).partition(b"\r\n\r\n")
         assert rest.startswith(b"HTTP/1.1 404"), rest
-        fields = {line.partition(b": ")[0].lower().decode(): line.partition(b": ")[2].decode() for line in head.split(b"\r\n")}
+        fields = {
+            line.partition(b": ")[0].lower().decode(): line.partition(b": ")[2].decode() for line in head.split(b"\r\n")
+        }
         for name in ("content-type", "cache-control", "x-accel-buffering"):
             assert fields[name] == got.headers[name]
         assert "content-length" not in fields
@@ -269,7 +271,9 @@ async def test_point_06_a_source_that_is_down_does_not_close_its_route():
         ("/all", "null", "*", False),
     ],
 )
-async def test_point_07_an_origin_is_echoed_when_it_is_listed_and_a_star_never_has_credentials(path, origin, allowed, vary):
+async def test_point_07_an_origin_is_echoed_when_it_is_listed_and_a_star_never_has_credentials(
+    path, origin, allowed, vary
+):
     """A listed origin by its own name with Vary, `*` literally, nothing for others."""
     async with running(TWO) as served:
         client = await served.open(path, headers=f"Origin: {origin}\r\n" if origin else "")

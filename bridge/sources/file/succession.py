@@ -70,7 +70,7 @@ class Succession:
             self._registry.tell(gen)
         return bool(found)
 
-    def between(self, chain: Chain, before: Generation | None, new: Generation) -> list[Generation]:
+    def between(self, chain: Chain, before: Generation | None, new: Generation | None) -> list[Generation]:
         """Make the generations of a path that were rotated away between two looks, oldest first."""
         registry = self._registry
         since = (before.mtime_ns if before is not None else 0) or registry.walked_ns
@@ -81,9 +81,10 @@ class Succession:
         if before is not None and before.place != chain.home.relative:
             name = chain.home.relative.rpartition("/")[2]
             # Found as `app.log.3`, it was followed by two that should be `app.log.2` and `app.log.1`.
-            if number(before.place.rpartition("/")[2], name) - 1 > len(made):
-                (made or [new])[0].gap = "source_rotated"
-                registry.tell((made or [new])[0])
+            follower = made[0] if made else new
+            if follower is not None and number(before.place.rpartition("/")[2], name) - 1 > len(made):
+                follower.gap = "source_rotated"
+                registry.tell(follower)
         return made
 
     def finish(self, chain: Chain, gen: Generation) -> None:

@@ -23,6 +23,7 @@ from bridge.sources.file.reader import State
 from bridge.sources.file.registry import Registry
 from bridge.sources.file.rotate import Search
 from bridge.sources.file.succession import Succession
+from bridge.template import Template
 
 #: A renamed file gives the events of its new path after this long without a new line, seconds.
 SETTLE: Final = 5.0
@@ -37,8 +38,13 @@ MISSING: Final = 2
 class Table:
     """Keeps the registry true to what the walks find."""
 
-    def __init__(self, registry: Registry, succession: Succession, beginner: Beginner | None) -> None:
+    def __init__(
+        self, registry: Registry, succession: Succession, template: Template, beginner: Beginner | None
+    ) -> None:
         self._registry = registry
+        self._template = template
+        # The inodes and paths of files that do not match, as of the last walk.
+        self._pairs: set[tuple[int, str]] = set()
         self._succession = succession
         # What begins files at the first walk; None when there was a start before.
         self._beginner = beginner
@@ -53,18 +59,22 @@ class Table:
             is_gone = relative not in listing.files and not listing.is_hidden(relative)
             if chain.is_here and (relative in names or is_gone):
                 self._leave(chain)
+        for chain in self._unsettled():
+            self._place(chain, listing)
         # Names like those of rotated files last: what they are shows when the others are known. Else oldest first.
         for found in sorted(new, key=lambda f: (self._is_like_rotated(f, names), f.signature.mtime_ns, f.relative)):
             self._arrive(found)
-        unsettled = [chain for chain in registry.chains.values() if not chain.is_settled]
-        for chain in unsettled:
-            self._place(chain, listing)
+        self._orphans(listing)
+        for chain in self._unsettled():
             self._tidy(chain)
             if not (chain.is_here or chain.queue or chain.lingering):
                 del registry.chains[chain.home.relative]
         self._beginner = None
         registry.walked_ns = wall_ns
-        return any(gen.missing for chain in unsettled for gen in chain.queue)
+        return any(gen.missing for chain in self._unsettled() for gen in chain.queue)
+
+    def _unsettled(self) -> list[Chain]:
+        return [chain for chain in self._registry.chains.values() if not chain.is_settled]
 
     def _is_same(self, found: Found) -> bool:
         chain = self._registry.chains.get(found.relative)
@@ -97,6 +107,9 @@ class Table:
             self._welcome(home, known)
             return
         chain = registry.chain(home)
+        if any(gen.missing for gen in chain.queue):
+            return  # what was there before comes first, and the next walk tells where it is
+        self._review(chain)
         before = chain.last
         new = self._make(home, found)
         if self._beginner is not None:
@@ -150,16 +163,36 @@ class Table:
 
     def _is_early(self, found: Found) -> bool:
         """Look at the paths that this one may be a copy of; tell whether it is too early to say what it is."""
-        registry = self._registry
         chains = self._originals(found)
         for chain in chains:
-            gen = chain.queue[-1] if chain.queue and chain.is_here and chain.claimed is None else None
-            try:
-                if gen is not None and registry.reader.check(gen) is State.REWRITTEN:
-                    self._succession.rewritten(chain, gen)
-            except OSError:
-                continue  # its own look will tell
-        return bool(chains) and found.signature.size == 0 and found.identity not in registry.known
+            self._review(chain)
+        return bool(chains) and found.signature.size == 0 and found.identity not in self._registry.known
+
+    def _review(self, chain: Chain) -> None:
+        """Look whether the youngest file of a path was truncated, before its copies are taken for something else."""
+        gen = chain.queue[-1] if chain.queue else None
+        try:
+            if gen is not None and self._registry.reader.check(gen) is State.REWRITTEN:
+                self._succession.rewritten(chain, gen)
+        except OSError:
+            return  # its own look will tell
+
+    def _orphans(self, listing: Listing) -> None:
+        """Find the rotated files of paths that hold nothing now: created, written, renamed since the last walk."""
+        registry = self._registry
+        pairs = {(inode, path) for inode, paths in listing.others.items() for path in paths}
+        new, self._pairs = pairs - self._pairs, pairs
+        if self._beginner is not None:
+            return
+        for _, path in new:
+            folder, slash, name = path.rpartition("/")
+            for original in originals(name):
+                captures = self._template.match(folder + slash + original)
+                if captures is not None and folder + slash + original not in listing.files:
+                    chain = registry.chain(Home(folder + slash + original, captures))
+                    self._review(chain)
+                    if not chain.is_here and not any(gen.missing for gen in chain.queue):
+                        chain.queue.extend(self._succession.between(chain, chain.last, None))
 
     def _is_copy(self, found: Found) -> bool:
         """Tell whether a new file has the head of one whose rotated copy it may be."""

@@ -96,7 +96,7 @@ class Tailer:
         self._registry = Registry(plan.root, self._reader, now)
         self._succession = Succession(self._registry)
         beginner = Beginner(plan.begin, plan.splitter.window) if loaded.marks is None else None
-        self._table = Table(self._registry, self._succession, beginner)
+        self._table = Table(self._registry, self._succession, plan.template, beginner)
         self._walker = Walker(plan.root, plan.template)
         self._listing = Listing()
         self._complaints = Complaints(plan.name)
