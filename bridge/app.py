@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import structlog
+from aiohttp import web
 
 from bridge import assemble
 from bridge.bus import Bus
@@ -26,7 +27,7 @@ from bridge.config.machine import memory_limit
 from bridge.config.model import Config
 from bridge.console import PAGES
 from bridge.gateway import descriptors, health, listing, stream
-from bridge.gateway.access import Hosts
+from bridge.gateway.access import Hosts, forwarded
 from bridge.gateway.admin import CONSOLE_HEADERS, Admin
 from bridge.gateway.connection import HIGH_WATER, SEND_BUFFER, SLICE
 from bridge.gateway.endpoint import Endpoint, Router
@@ -66,7 +67,9 @@ class Bridge:
         self.bus = Bus(secrets.token_hex(4), assemble.bounds(config), time.time)
         self.health = Health(time.time, self._announce)
         self.pump = Pump(time.time, _newest)
-        self.streams = Streams(self.bus, self.pump, self._bounds(), now=time.time, uniform=random.uniform)
+        self.streams = Streams(
+            self.bus, self.pump, self._bounds(), now=time.time, uniform=random.uniform, peer=self._peer
+        )
         self.intakes = assemble.intakes(config, self.bus, self.health, self.streams.of_source)
         self.endpoints = assemble.endpoints(config, self.bus, self.intakes)
         self._hindrance: str | None = "starting"
@@ -153,16 +156,19 @@ class Bridge:
 
     def _bounds(self) -> stream.Bounds:
         limits = self._config.limits
-        allowed = descriptors.connections(descriptors.raise_limit())
+        # Below the cap of connections, so that one too many can still be told to come back.
+        most = descriptors.streams(descriptors.raise_limit())
         memory = memory_limit()
-        if memory is not None:
-            allowed = min(allowed, max(int(memory * SHARE) // WORST, 1))
+        allowed = most if memory is None else min(most, max(int(memory * SHARE) // WORST, 1))
         return stream.Bounds(
-            subscribers=limits.subscribers if limits.subscribers is not None else allowed,
+            subscribers=min(limits.subscribers or allowed, most),
             connects=limits.connects,
             per_peer=limits.per_peer,
             replay=assemble.replay(self._config),
         )
+
+    def _peer(self, request: web.BaseRequest) -> str:
+        return str(forwarded(request, self._config.server.hops).client)
 
     # -- what the admin port tells
 

@@ -101,10 +101,15 @@ def _read(path: Path) -> str:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
         raise PydanticCustomError("secret", "the file of this secret cannot be read: check path and rights") from None
-    with os.fdopen(number, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise PydanticCustomError("secret", "the file of this secret is not a regular file")
-        content = file.read(MAX_BYTES + 1)
+        with open(number, "rb", closefd=False) as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError:
+        raise PydanticCustomError("secret", "the file of this secret cannot be read") from None
+    finally:
+        os.close(number)
     if len(content) > MAX_BYTES:
         raise PydanticCustomError("secret", "the file of this secret is larger than 64 KiB: is it the right one?")
     try:

@@ -243,7 +243,8 @@ class Subscription:
         self._ordinal, self._cut = channel.first, 0
         if self._start == "snapshot" and (newest := channel.newest) is not None:
             self._begin_snapshot(newest.seq)
-            return self.gap("slow", missed, None, None, snapshot=True)
+            # Who is cut now has thrown away what it had, so its old id must not bring it back.
+            return self.gap("slow", missed, None, None, snapshot=True) + self._cursor(0)
         return self.gap("slow", missed, None, _id(channel.oldest))
 
     @staticmethod

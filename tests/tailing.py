@@ -129,8 +129,10 @@ class Scene(Recorder):
         return self.last
 
     def save(self) -> None:
-        """Write a checkpoint."""
-        self.saved = Loaded(list(self.view.in_order()), int(self._wall_of_round * 1e9))
+        """Write a checkpoint, if there is anything new to write."""
+        if self.view.is_dirty:
+            self.saved = Loaded(list(self.view.in_order()), int(self._wall_of_round * 1e9))
+            self.view.is_dirty = False
 
     def stop(self) -> None:
         """End as a process does that is asked to."""

@@ -113,18 +113,8 @@ def _check_names(route: DraftRoute, address: RouteAddress | None, names: Names |
             problems.at_key(node, f"`bind` fixes `{name}`, so it cannot stand in the path too: take one away")
     if spec.event is not None and (fault := event_fault(spec.event, names)):
         problems.add(node, fault, "event")
-    if spec.key is not None and (fault := key_fault(spec.key, names or _ANY)):
+    if spec.key is not None and (fault := key_fault(spec.key, names)):
         problems.add(node, fault, "key")
-
-
-class _Anything(frozenset[str]):
-    """The names of a source that could not be read: every one, so that no error hides behind another's back."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-_ANY: Final = Names(_Anything(), _Anything())
 
 
 # -- choices

@@ -75,13 +75,15 @@ def _content(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else "its name holds a NUL"
         raise _refuse(path, f"the file cannot be read: {what}; `sse-bridge init` writes one to start from") from None
-    with os.fdopen(number, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise _refuse(path, "this is not a regular file")
-        try:
+        with open(number, "rb", closefd=False) as file:
             return file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise _refuse(path, f"the file cannot be read: {error.strerror}") from None
+    except OSError as error:
+        raise _refuse(path, f"the file cannot be read: {error.strerror}") from None
+    finally:
+        os.close(number)
 
 
 def _joined(documents: list[Node], problems: Problems) -> Node:

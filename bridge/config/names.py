@@ -60,13 +60,13 @@ def path_fault(text: str) -> str | None:
     return None if _PATH.fullmatch(text) else NO_EXPRESSIONS
 
 
-def key_fault(text: str, names: Names) -> str | None:
-    """Return what is wrong with a route's `key`, or None."""
+def key_fault(text: str, names: Names | None) -> str | None:
+    """Return what is wrong with a route's `key`, or None; without `names` only its form is looked at."""
     if _PATH.fullmatch(text):
         return None
     if not NAME.fullmatch(text):
         return NO_EXPRESSIONS
-    return None if text in names.all else lacking(text, names.all)
+    return None if names is None or text in names.all else lacking(text, names.all)
 
 
 def event_fault(text: str, names: Names | None) -> str | None:

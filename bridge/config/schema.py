@@ -47,9 +47,9 @@ def schema() -> Schema:
         "type": "object",
         "properties": {
             "version": {"const": 1, "description": "The version of this language."},
-            "server": {"$ref": "#/$defs/Server"},
-            "limits": {"$ref": "#/$defs/Limits"},
-            "defaults": {"$ref": "#/$defs/Policy"},
+            "server": _section(Server),
+            "limits": _section(Limits),
+            "defaults": _section(Policy),
             "profiles": _mapping(
                 _profile(route, of_profiles), "Named parts for sources and routes, taken in by `use:`."
             ),
@@ -152,6 +152,11 @@ def _profile(route: Schema, of_sources: Schema) -> Schema:
 
 def _loose(properties: Mapping[str, Any]) -> Schema:
     return {"type": "object", "properties": dict(properties), "patternProperties": _OWN, "additionalProperties": False}
+
+
+def _section(model: type[BaseModel]) -> Schema:
+    """Return the schema of a section with keys of its own; one with comments alone is allowed."""
+    return {"anyOf": [{"$ref": f"#/$defs/{name_of(model)}"}, {"type": "null"}], "description": model.__doc__}
 
 
 def _mapping(values: Schema, description: str) -> Schema:

@@ -163,6 +163,7 @@ def _needs_quotes(text: str) -> bool:
         is_text = False
     return not is_text or text[0] in "{[:*&!|>%@`'\"#" or any(part in text for part in (": ", " #", ", "))
 
+
 _WORDS: Final[Mapping[str, Callable[[Node, Mapping[str, Any]], str]]] = {
     "string_type": _text,
     "int_type": _number,

@@ -24,6 +24,7 @@ from bridge import wire
 #: A write at most, and where a transport stops being written to, in bytes. Together with the kernel's send buffer
 #: a stalled subscriber holds less than 64 KiB.
 SLICE: Final = 16 * 1024
+BATCH: Final = SLICE - 16  # of frames: a slice, less what chunked coding adds
 HIGH_WATER: Final = 16 * 1024
 LOW_WATER: Final = 4 * 1024
 SEND_BUFFER: Final = 16 * 1024
@@ -56,7 +57,14 @@ class Framing(NamedTuple):
 
     def wrap(self, frames: bytes) -> bytes:
         """Return the bytes that stand for these frames on the connection."""
-        body = wire.lines(frames) if self.is_lines else frames
+        return self.piece(self.body(frames))
+
+    def body(self, frames: bytes) -> bytes:
+        """Return the frames as this peer reads them."""
+        return wire.lines(frames) if self.is_lines else frames
+
+    def piece(self, body: bytes | memoryview) -> bytes | memoryview:
+        """Return a piece of the body as it stands on the connection. Where it is cut does not matter."""
         return wire.chunk(body) if self.is_chunked and body else body
 
     @property
@@ -73,6 +81,9 @@ class Reader(Protocol):
 
     def resumed(self, connection: "Connection") -> None:
         """Note that the peer takes bytes again."""
+
+    def closed(self, connection: "Connection") -> None:
+        """Note that the peer will send no more: `finish` the stream."""
 
     def lost(self, connection: "Connection") -> None:
         """Note that the connection has gone."""
@@ -109,7 +120,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport, framing: Framing, reader: Reader) -> None:
         self.transport = transport
         self.framing = framing
-        self.is_paused = False
+        #: An answer before the stream may still wait in the transport, which tells of a pause but once.
+        self.is_paused = transport.get_write_buffer_size() > HIGH_WATER
         self.is_closing = False
         #: What the reader knows this stream as.
         self.owner: Any = None
@@ -120,17 +132,22 @@ class Connection(asyncio.Protocol):
         self._progress = NO_PROGRESS
         self._drained: asyncio.Future[None] | None = None
         self._inbound = 0
+        if self.is_paused:
+            self._watch()
 
     def send(self, frames: bytes) -> None:
-        """Wrap and write frames of any size: what is larger than a slice follows as the peer takes it."""
-        self.pour(self.framing.wrap(frames))
+        """Write frames of any size. Not while an earlier call still has bytes to write."""
+        self.pour(self.framing.body(frames))
 
-    def pour(self, data: bytes) -> None:
-        """Write bytes already wrapped, of any size. Not while an earlier call still has bytes to write."""
-        if len(data) <= SLICE:
-            self.transport.write(data)
+    def pour(self, body: bytes) -> None:
+        """Write a body of any size: what is larger than a batch follows as the peer takes it, from these very bytes.
+
+        A copy for each peer would be a megabyte for each that lags behind a large event.
+        """
+        if len(body) <= BATCH:
+            self.transport.write(self.framing.piece(body))
             return
-        self._pending = memoryview(data)
+        self._pending = memoryview(body)
         self._pour()
 
     @property
@@ -174,8 +191,9 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def eof_received(self) -> bool:
-        """Close with the peer."""
-        return False
+        """End the stream with the peer; the transport stays open until the frame that was begun is out."""
+        self._reader.closed(self)
+        return True
 
     def pause_writing(self) -> None:
         """Stop being written to; the cursor stays where it is."""
@@ -207,8 +225,8 @@ class Connection(asyncio.Protocol):
 
     def _pour(self) -> None:
         while self._pending and not self.is_paused:
-            piece, self._pending = self._pending[:SLICE], self._pending[SLICE:]
-            self.transport.write(piece)
+            piece, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+            self.transport.write(self.framing.piece(piece))
 
     def _leave(self) -> None:
         farewell, self._farewell = self._farewell, None

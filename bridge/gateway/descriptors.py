@@ -18,6 +18,10 @@ RESERVE_SHARE: Final = 4
 RESERVE_LEAST: Final = 64
 RESERVE_MOST: Final = 8_192
 
+#: Connections that no stream may take: a sixteenth. A stream too many needs one for the moment in which it is told to
+#: come back later (200 and `retry`); without it newcomers would wait, unanswered, for a stream to end.
+HANDSHAKE_SHARE: Final = 16
+
 
 def raise_limit() -> int:
     """Raise the soft limit to the hard one; return what holds afterwards."""
@@ -39,3 +43,9 @@ def connections(limit: int) -> int:
     """Return how many of `limit` descriptors connections may take; the rest is the reserve."""
     reserve = min(max(limit // RESERVE_SHARE, RESERVE_LEAST), RESERVE_MOST)
     return max(limit - reserve, 1)
+
+
+def streams(limit: int) -> int:
+    """Return how many of `limit` descriptors open streams may take: fewer than connections."""
+    most = connections(limit)
+    return max(most - max(most // HANDSHAKE_SHARE, 1), 1)

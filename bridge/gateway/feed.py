@@ -39,7 +39,7 @@ def open_back(back: Back, epoch: str, want: Want) -> tuple[bytes, str]:
     """Return what stands first on a stream that begins with a backlog, and the mark to read on from."""
     found = EventId.parse(want.last_event_id or "")
     if found is not None and found.epoch == epoch and found.mark:
-        return wire.cursor(str(found)), found.mark.removeprefix(BEGINNING)
+        return wire.cursor(str(found)), "" if found.mark == BEGINNING else found.mark
     gap = b""
     if want.last_event_id:
         ours = found is not None and found.epoch == epoch
@@ -59,8 +59,10 @@ async def read_back(
         except SourceError:
             # The file that the mark is of has been rotated away: what was unread of it cannot be had here.
             yield Piece(Subscription.gap("source_rotated", None, None, None), "")
-            mark = ""
-        if cursor.join(back.cut):
+            is_joined, mark = not mark and cursor.join(back.cut), ""
+        else:
+            is_joined = cursor.join(back.cut)
+        if is_joined:
             return
         # Reading took longer than the channel's history lasts. The source still has it all: read on there.
         later = again()

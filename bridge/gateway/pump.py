@@ -11,12 +11,9 @@ from typing import Final
 
 from bridge import wire
 from bridge.channel import Channel
-from bridge.gateway.connection import SLICE, Connection, Framing
+from bridge.gateway.connection import BATCH, Connection, Framing
 from bridge.gateway.endpoint import Endpoint, Heartbeat
 from bridge.subscription import Subscription
-
-#: Bytes of frames in one write: a slice, less what chunked coding adds.
-BATCH: Final = SLICE - 16
 
 #: Writes that one reader is given before others have their turn.
 TURN: Final = 8
@@ -165,6 +162,10 @@ class Pump:
         if subscriber.audience is None and not subscriber.is_feeding:
             self._read(subscriber, self._audiences[subscriber.subscription.channel])
 
+    def closed(self, connection: Connection) -> None:
+        """End a stream whose peer says that it will send no more: it has left, or is about to."""
+        self.end(connection.owner)
+
     def lost(self, connection: Connection) -> None:
         """Forget a stream that is over."""
         subscriber: Subscriber = connection.owner
@@ -256,20 +257,21 @@ class Pump:
             self._write(audience, b"".join([record.frame for record in records]))
             audience.position += len(records)
             audience.events += sum(not record.is_control for record in records)
+            audience.last = self._loop.time()
             self._settle()
-        audience.last = self._loop.time()
 
     def _write(self, audience: Audience, frames: bytes) -> None:
         self._is_flushing = True
         for framing, members in audience.members.items():
             if members:
-                data = framing.wrap(frames)
-                if len(data) <= SLICE:
+                body = framing.body(frames)
+                if len(body) <= BATCH:
+                    data = framing.piece(body)
                     for subscriber in tuple(members):
                         subscriber.connection.transport.write(data)
                 else:
                     for subscriber in tuple(members):
-                        subscriber.connection.pour(data)
+                        subscriber.connection.pour(body)
         self._is_flushing = False
 
     def _settle(self) -> None:

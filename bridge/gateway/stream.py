@@ -72,12 +72,14 @@ class Streams:
         *,
         now: Callable[[], float],
         uniform: Callable[[float, float], float],
+        peer: Callable[[web.BaseRequest], str] = lambda request: request.remote or "",
     ) -> None:
         self._bus = bus
         self._pump = pump
         self._bounds = bounds
         self._now = now
         self._uniform = uniform
+        self._peer = peer
         self._peers: Counter[str] = Counter()
         self._by_source: Counter[str] = Counter()
         self._opened = (0, 0)  # (a second, streams let in within it)
@@ -102,7 +104,7 @@ class Streams:
     ) -> web.StreamResponse:
         """Answer a request for a stream; `headers` are those of CORS."""
         retry = self._retry(endpoint.retry)
-        peer = (request.remote or "") if self._bounds.per_peer is not None else ""
+        peer = self._peer(request) if self._bounds.per_peer is not None else ""
         if (reason := self._refusal(peer)) is not None:
             return self._refuse(reason, retry, headers)
         try:
@@ -257,6 +259,8 @@ class Streams:
         if heartbeat is not None:
             pieces = beating(pieces, heartbeat.every, lambda: self._pump.heartbeat(channel, heartbeat))
         async for piece in pieces:
+            if connection.is_closing:
+                return  # its farewell stands last, and may still wait for the peer
             connection.send(piece.frames)
             subscriber.subscription.delivered += piece.frames.count(b"\nid: ") + piece.frames.startswith(b"id: ")
             if piece.is_last:

@@ -79,7 +79,7 @@ class Site:
         connection = take_over(request, self.framing, self.reader)
         if connection is not None:
             self.reader.open.append(connection)
-            connection.write(HEAD if self.framing.is_chunked else OLD_HEAD)
+            connection.transport.write(HEAD if self.framing.is_chunked else OLD_HEAD)
         return TakenOver()
 
     @property
@@ -136,7 +136,7 @@ async def test_a_stream_is_taken_over(site):
     client = await site.client()
     connection = site.one
     assert connection.transport.get_protocol() is connection
-    assert not site.server.connections
+    await until(lambda: not site.server.connections)
     connection.send(b"data: one\n\n")
     await client.until(lambda: client.data == ["one"])
     connection.finish()
@@ -151,14 +151,14 @@ async def test_nothing_of_aiohttp_is_left_behind_200_streams(site):
     clients = [await site.client() for _ in range(200)]
     assert len(site.reader.open) == 200
     await until(lambda: len(asyncio.all_tasks()) == tasks)
-    await until(lambda: not living(RequestHandler))
-    assert not site.server.connections
+    await until(lambda: not living(RequestHandler) and not site.server.connections)
     loop = asyncio.get_running_loop()
     begun = loop.time()
     await site.server.shutdown(60)
     assert loop.time() - begun < 30
-    for connection in site.reader.open:
-        connection.send(b"data: still here\n\n")
+    for each in site.reader.open:
+        each.send(b"data: still here\n\n")
+    del each
     for client in clients:
         await client.until(lambda client=client: client.data == ["still here"])
         client.close()

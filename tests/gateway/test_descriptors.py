@@ -50,3 +50,10 @@ def test_reserve_is_kept(limit: int, kept: int) -> None:
 def test_there_is_always_room_for_one() -> None:
     """However small the limit."""
     assert descriptors.connections(20) == 1
+
+
+@pytest.mark.parametrize("limit", [256, 1_024, 20_000, 1_048_576])
+def test_streams_leave_room_for_those_to_be_refused(limit: int) -> None:
+    """A listener full of streams could not even say "later"."""
+    assert 0 < descriptors.streams(limit) < descriptors.connections(limit)
+    assert descriptors.streams(limit) > 0.9 * descriptors.connections(limit)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from bridge.sources.file.beneath import Root, close
 from bridge.sources.file.discover import Listing, search
 from bridge.sources.file.generation import Generation
-from bridge.sources.file.names import MAGIC, originals, unfit
+from bridge.sources.file.names import MAGIC, number, originals, unfit
 from bridge.sources.file.position import HEAD, Identity
 
 #: Candidates whose content is compared, and files in a folder that are looked at whatever their names.
@@ -80,6 +80,13 @@ class Search:
         # What agrees in a head alone may be another generation with the same banner.
         known = before if before is not None and before.seen > HEAD else None
         return [found for found in late if self._is_text(found) and not (known and self._holds(found, known))][::-1]
+
+    def has_hole(self, relative: str, place: str) -> bool:
+        """Tell whether a file found as `app.log.3` was followed by others that are not there as `.2` and `.1`."""
+        folder, slash, name = relative.rpartition("/")
+        last = number(place.rpartition("/")[2], name)
+        names = self._of(name) if last > 1 else ()
+        return any(f"{folder}{slash}{name}.{n}" not in names for n in range(1, min(last, MAX_CANDIDATES)))
 
     def _of(self, name: str) -> list[str]:
         if self._rotated is None:

@@ -11,7 +11,6 @@ import os
 from bridge.event import Reason
 from bridge.sources.file.chain import LINGERING, Chain
 from bridge.sources.file.generation import CLOSED, Generation
-from bridge.sources.file.names import number
 from bridge.sources.file.registry import Registry
 from bridge.sources.file.rotate import Candidate
 
@@ -78,13 +77,10 @@ class Succession:
         made = [registry.make(chain.home, candidate.identity, candidate.relative) for candidate in found]
         for gen in made:
             gen.retired_at = registry.now
-        if before is not None and before.place != chain.home.relative:
-            name = chain.home.relative.rpartition("/")[2]
-            # Found as `app.log.3`, it was followed by two that should be `app.log.2` and `app.log.1`.
-            follower = made[0] if made else new
-            if follower is not None and number(before.place.rpartition("/")[2], name) - 1 > len(made):
-                follower.gap = "source_rotated"
-                registry.tell(follower)
+        follower = made[0] if made else new
+        if before is not None and follower is not None and registry.search.has_hole(chain.home.relative, before.place):
+            follower.gap = "source_rotated"
+            registry.tell(follower)
         return made
 
     def finish(self, chain: Chain, gen: Generation) -> None:

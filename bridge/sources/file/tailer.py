@@ -248,6 +248,9 @@ class Tailer:
                     self._succession.rewritten(chain, gen)
             elif state is State.GONE:
                 self._walk_at = min(self._walk_at, max(self._walk_from, now + QUICK))
+        except FileNotFoundError:
+            self._walk_at = min(self._walk_at, max(self._walk_from, now + QUICK))
+            return State.GONE
         except OSError as error:
             self._reader.close(gen)
             gen.signature = None

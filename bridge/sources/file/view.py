@@ -39,6 +39,8 @@ class View:
 
     def list(self, entries: dict[str, Mapping[str, str]]) -> None:
         """Take in which files there are."""
+        # That there was a start is worth writing down: the next one is not the first.
+        self.is_dirty |= self._entries is None
         self._entries = entries
         self._paths = {frozenset(captures.items()): path for path, captures in entries.items()}
         self._current = {path: key for path, key in self._current.items() if path in entries}
