@@ -67,9 +67,8 @@ class Bridge:
         self.bus = Bus(secrets.token_hex(4), assemble.bounds(config), time.time)
         self.health = Health(time.time, self._announce)
         self.pump = Pump(time.time, _newest)
-        self.streams = Streams(
-            self.bus, self.pump, self._bounds(), now=time.time, uniform=random.uniform, peer=self._peer
-        )
+        self.streams = Streams(self.bus, self.pump, self._bounds(), now=time.time, uniform=random.uniform)
+        self.streams.peer = self._peer
         self.intakes = assemble.intakes(config, self.bus, self.health, self.streams.of_source)
         self.endpoints = assemble.endpoints(config, self.bus, self.intakes)
         self._hindrance: str | None = "starting"

@@ -115,6 +115,9 @@ class Client:
         self.raw = bytearray()
         self.body = bytearray()
         self.blocks: list[Block] = []
+        #: The blocks that hold events of sources, and what these say.
+        self.events: list[Block] = []
+        self.data: list[str] = []
         self.status = 0
         #: Names in lower case.
         self.headers: dict[str, str] = {}
@@ -191,16 +194,6 @@ class Client:
         return await self.until(lambda: next((b for b in self.blocks if b.event == f"bridge.{name}"), None))
 
     @property
-    def events(self) -> list[Block]:
-        """Return the blocks that hold events of sources."""
-        return [block for block in self.blocks if block.data is not None and not block.is_control]
-
-    @property
-    def data(self) -> list[str]:
-        """Return what the sources' events say."""
-        return [block.data or "" for block in self.events]
-
-    @property
     def controls(self) -> list[Block]:
         """Return the blocks of our own events."""
         return [block for block in self.blocks if block.is_control]
@@ -275,7 +268,11 @@ class Client:
             return
         self._open += data
         *blocks, self._open = self._open.split(b"\n\n")
-        self.blocks += map(Block.parse, map(bytes, blocks))
+        for block in map(Block.parse, map(bytes, blocks)):
+            self.blocks.append(block)
+            if block.data is not None and not block.is_control:
+                self.events.append(block)
+                self.data.append(block.data)
 
 
 class Served:

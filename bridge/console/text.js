@@ -2,7 +2,7 @@
 // Nothing here makes HTML from a string.
 
 const MAX_SHOWN = 64 * 1024;   // characters of one event; the rest is counted, not laid out
-const ONE_LINE = 60;           // characters of JSON that stand on one line, which reads better than four
+const ONE_LINE = 40;           // characters of JSON that stand on one line, which reads better than four
 const MAX_NODES = 4000;        // coloured parts of one event; past them the text stands plain
 
 // C0 without tab and newline, DEL, C1, soft hyphen, the zero-width ones, the bidi controls, LS and PS, interlinear, BOM, tags.

@@ -27,7 +27,7 @@ def open_run(run: Run, want: Want) -> tuple[bytes, AsyncIterator[Piece]]:
     if id is None or id == RUN:
         return wire.cursor(RUN), run.visit("")
     epoch, _, mark = id.partition("-")
-    if epoch == RUN:
+    if epoch == RUN and mark:
         try:
             return wire.cursor(id), run.visit(mark)
         except ValueError:

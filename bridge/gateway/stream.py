@@ -72,14 +72,14 @@ class Streams:
         *,
         now: Callable[[], float],
         uniform: Callable[[float, float], float],
-        peer: Callable[[web.BaseRequest], str] = lambda request: request.remote or "",
     ) -> None:
         self._bus = bus
         self._pump = pump
         self._bounds = bounds
         self._now = now
         self._uniform = uniform
-        self._peer = peer
+        #: The address that a stream counts for; behind a proxy it takes configured hops to know it.
+        self.peer: Callable[[web.BaseRequest], str] = _remote
         self._peers: Counter[str] = Counter()
         self._by_source: Counter[str] = Counter()
         self._opened = (0, 0)  # (a second, streams let in within it)
@@ -104,7 +104,7 @@ class Streams:
     ) -> web.StreamResponse:
         """Answer a request for a stream; `headers` are those of CORS."""
         retry = self._retry(endpoint.retry)
-        peer = self._peer(request) if self._bounds.per_peer is not None else ""
+        peer = self.peer(request) if self._bounds.per_peer is not None else ""
         if (reason := self._refusal(peer)) is not None:
             return self._refuse(reason, retry, headers)
         try:
@@ -276,6 +276,10 @@ class Streams:
             # The client comes back with its last id, and goes on from there.
             log.error("stream broke off", reason=repr(error))
             subscriber.connection.abort()
+
+
+def _remote(request: web.BaseRequest) -> str:
+    return request.remote or ""
 
 
 def framing(request: web.BaseRequest) -> Framing:

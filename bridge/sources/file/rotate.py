@@ -6,6 +6,7 @@ saw, and no other path may claim it.
 """
 
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
@@ -110,7 +111,7 @@ class Search:
                 status = os.lstat(f"{self._root.path}/{path}")
             except OSError:
                 continue
-            if status.st_size:
+            if stat.S_ISREG(status.st_mode):
                 yield Candidate(status.st_mtime_ns, path, Identity(status.st_dev, status.st_ino))
 
     def _holds(self, found: Candidate, gen: Generation) -> bool:

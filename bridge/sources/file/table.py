@@ -166,6 +166,8 @@ class Table:
         chains = self._originals(found)
         for chain in chains:
             self._review(chain)
+        if any(gen.missing for chain in chains for gen in chain.queue):
+            return True
         return bool(chains) and found.signature.size == 0 and found.identity not in self._registry.known
 
     def _review(self, chain: Chain) -> None:
@@ -249,9 +251,19 @@ class Table:
                 continue
             where = None if gen.is_link else registry.search.moved(gen)
             if where is not None:
-                gen.place, gen.missing = where, 0
+                self._find(chain, gen, where)
             elif gen.fd == CLOSED and not listing.is_hidden(gen.place):
                 self._miss(chain, gen)
+
+    def _find(self, chain: Chain, gen: Generation, where: str) -> None:
+        """Take in where a generation's inode is now, if it still has the same file."""
+        is_sure = gen.fd != CLOSED or (gen.place == where and gen.signature is not None)
+        gen.place, gen.missing = where, 0
+        try:
+            if not is_sure and self._registry.reader.check(gen) is State.REWRITTEN:
+                self._succession.lost(chain, gen)
+        except OSError:
+            return  # its own look will tell
 
     def _miss(self, chain: Chain, gen: Generation) -> None:
         gen.missing += 1
