@@ -22,8 +22,7 @@ class Stream:
 def parse(stream: bytes) -> Stream:
     """Interpret a whole stream."""
     text = stream.decode("utf-8", "replace")
-    if text.startswith("\ufeff"):
-        text = text[1:]
+    text = text.removeprefix("\ufeff")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     # What follows the last line end is no line: the stream was cut in it.
     lines = text.split("\n")[:-1]
@@ -39,9 +38,7 @@ def parse(stream: bytes) -> Stream:
             continue
         elif ":" in line:
             at = line.index(":")
-            name, value = line[:at], line[at + 1 :]
-            if value.startswith(" "):
-                value = value[1:]
+            name, value = line[:at], line[at + 1 :].removeprefix(" ")
             data, event_type, last_event_id = _field(found, name, value, (data, event_type, last_event_id))
         else:
             data, event_type, last_event_id = _field(found, line, "", (data, event_type, last_event_id))

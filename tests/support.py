@@ -137,7 +137,11 @@ class Client:
         sock.setblocking(False)
         if receive is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        except OSError:
+            sock.close()
+            raise
         return cls(sock)
 
     @property
@@ -281,6 +285,9 @@ class Served:
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
         self.clients: list[Client] = []
+        #: Set, it stops the bridge as SIGTERM does; and whether it has.
+        self.stop = asyncio.Event()
+        self.stopped = asyncio.Event()
 
     @property
     def port(self) -> int:
@@ -345,26 +352,29 @@ def configured(text: str, sources: Mapping[str, Source] | None = None) -> Config
 @contextlib.asynccontextmanager
 async def running(text: str = PLAIN, sources: Mapping[str, Source] | None = None) -> AsyncIterator[Served]:
     """Run a bridge; at the end nothing of it may be left."""
-    stop, begun = asyncio.Event(), asyncio.Event()
-    others = asyncio.all_tasks()
+    begun = asyncio.Event()
+    others, errors = asyncio.all_tasks(), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
     made = Bridge(configured(text, sources))
-    task = asyncio.create_task(made.run(stop, lambda _: begun.set()), name="bridge")
+    served = Served(made)
+    task = asyncio.create_task(made.run(served.stop, lambda _: begun.set()), name="bridge")
+    task.add_done_callback(lambda _: served.stopped.set())
     waiting = asyncio.create_task(begun.wait())
     await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         waiting.cancel()
         task.result()
-    served = Served(made)
     try:
         yield served
     finally:
-        stop.set()
+        served.stop.set()
         async with asyncio.timeout(DEADLINE):
             await task
         for client in served.clients:
             client.close()
     await until(lambda: not asyncio.all_tasks() - others)
     assert nothing_left(made), "streams are gone, and something of them is not"
+    assert not errors
 
 
 def nothing_left(bridge: Bridge) -> bool:

@@ -93,7 +93,7 @@ def test_the_log_is_bounded_by_age():
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_quiet_channel_ages_too(count):
-    """Records that came together after the last mark leave a channel that nothing is appended to, all but the newest."""
+    """What came after the last mark leaves a channel that nothing is appended to, all but the newest."""
     log = channel(replace(WIDE, age=64.0))
     for seq in range(count):
         log.append([record(seq + 1)], seq * 0.1)
@@ -387,12 +387,8 @@ class Model:
 
     def floor(self) -> int:
         """Return how many records must stay: those from the newest event on, unless many came since."""
-        trailing = 0
-        for each in reversed(self.log):
-            trailing += 1
-            if not each.is_control:
-                return trailing if trailing - 1 <= MAX_TRAILING else 1
-        return 1
+        trailing = next((count for count, each in enumerate(reversed(self.log)) if not each.is_control), 0)
+        return trailing + 1 if trailing <= MAX_TRAILING else 1
 
     def evict(self, now: float) -> None:
         """Apply the log's bounds of count, age and bytes."""
@@ -500,7 +496,7 @@ class ChannelMachine(RuleBasedStateMachine):
 class TestChannel(ChannelMachine.TestCase):
     """The channel does what the model does, whatever the order of things."""
 
-    settings = settings(max_examples=100, stateful_step_count=30)
+    settings = settings(stateful_step_count=30)
 
 
 def test_a_channel_knows_whose_log_it_is():

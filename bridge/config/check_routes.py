@@ -1,8 +1,7 @@
 """Each route against its sources and against every other route."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from itertools import combinations
 from typing import Final
 
 from bridge.config.address import RouteAddress, both, check_path, trimmed
@@ -148,16 +147,44 @@ def _check_cors(route: DraftRoute, problems: Problems) -> None:
 
 def _check_apart(addresses: Mapping[str, RouteAddress], routes: Mapping[str, DraftRoute], problems: Problems) -> None:
     """Note each route whose address another takes as well, with one that both would take."""
+    for first, second, taken in overlapping(addresses):
+        where = f"{routes[first].node.key.file}:{routes[first].node.key.line}"
+        text = f"overlaps {first} ({where}), and neither wins: both would take {taken}"
+        problems.at_key(routes[second].node, text)
+
+
+def overlapping(addresses: Mapping[str, RouteAddress]) -> Iterator[tuple[str, str, str]]:
+    """Yield each two paths of which neither wins over the other, with an address that both would take."""
     alike: dict[tuple[object, ...], list[str]] = {}
     for path, address in addresses.items():
         alike.setdefault(_shape(address.path), []).append(path)
     for paths in alike.values():
-        for first, second in combinations(paths, 2):
+        for first, second in _close(paths, addresses):
             taken = both(addresses[first], addresses[second])
             if taken is not None:
-                where = f"{routes[first].node.key.file}:{routes[first].node.key.line}"
-                text = f"overlaps {first} ({where}), and neither wins: both would take {taken}"
-                problems.at_key(routes[second].node, text)
+                yield first, second, taken
+
+
+def _close(paths: Sequence[str], addresses: Mapping[str, RouteAddress]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of paths of one shape that may overlap, the earlier first.
+
+    What a segment begins with in one path must begin what it begins with in the other, so sorting by that leaves the
+    neighbours to compare; likewise backwards for what it ends in. Of all these the one that tells most apart is used.
+    """
+    keys: list[list[str]] = []
+    for number in range(len(_shape(addresses[paths[0]].path))):
+        segments = [addresses[path].path.segments[number] for path in paths]
+        keys.append([s.literals[0] for s in segments])
+        # What follows a rest may be another segment's, so its end tells nothing.
+        if segments[0].kind != REST:
+            keys.append([s.literals[-1][::-1] for s in segments])
+    best = max(keys, key=lambda each: len(set(each)))
+    order = sorted(range(len(paths)), key=lambda i: best[i])
+    for at, i in enumerate(order):
+        for j in order[at + 1 :]:
+            if not best[j].startswith(best[i]):
+                break
+            yield paths[min(i, j)], paths[max(i, j)]
 
 
 def _shape(template: Template) -> tuple[object, ...]:

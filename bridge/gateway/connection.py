@@ -233,7 +233,8 @@ class Connection(asyncio.Protocol):
         if farewell:
             self.transport.write(farewell)
         # Closing waits for what is written; a peer that takes nothing of it is cut off like any other.
-        self.transport.close()
+        # Later, since asyncio tells of the loss twice when it is closed from within `resume_writing`.
+        asyncio.get_running_loop().call_soon(self.transport.close)
         self._watch()
 
     def _wake(self) -> None:

@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 from bridge import wire
 from bridge.bus import Bus
 from bridge.gateway import reply
-from bridge.gateway.connection import Framing, TakenOver, take_over
+from bridge.gateway.connection import BATCH, Framing, TakenOver, take_over
 from bridge.gateway.endpoint import Endpoint, Retry
 from bridge.gateway.feed import RUN, beating, open_back, open_run, read_back
 from bridge.gateway.pump import Audience, Pump, Subscriber
@@ -182,10 +182,13 @@ class Streams:
             return False
         if supply.run is not None:
             return found.epoch == RUN and supply.run.is_finished(str(found.seq))
-        channel = supply.route.channels.get(supply.route.place(captures))
-        if channel is None or not channel.is_ended or found.epoch != self._bus.epoch:
+        route = supply.route
+        if route.running or found.epoch != self._bus.epoch:
             return False
-        return channel.newest is None or found.seq >= channel.newest.seq
+        # The channel may have been forgotten with its last stream, if nothing ever came.
+        channel = route.channels.get(route.place(captures))
+        newest = channel.newest if channel is not None else None
+        return found.seq >= (newest.seq if newest is not None else route.lost_through)
 
     def _entered(self, subscriber: Subscriber) -> None:
         self._count += 1
@@ -213,7 +216,11 @@ class Streams:
         opening, pieces = self._opening(subscriber, want)
         first = wire.retry(subscriber.retry) + self._down(subscriber.endpoint.supply.route) + opening
         connection = subscriber.connection
-        connection.transport.write(begin + connection.framing.wrap(first))
+        if len(first) <= BATCH:
+            connection.transport.write(begin + connection.framing.wrap(first))
+        else:
+            connection.transport.write(begin)
+            connection.send(first)
         if pieces is None:
             self._pump.start(subscriber, audience)
             return
@@ -234,7 +241,9 @@ class Streams:
             return opening, read_back(back, mark, lambda: supply.back(captures), subscription)
         opening = subscription.open(want, head=self._bus.seq, replay=self._bounds.replay)
         if supply.route.terms.start is None and want == Want():
-            opening += b"".join(supply.greet())
+            greetings = supply.greet()
+            subscription.delivered += len(greetings)
+            opening += b"".join(greetings)
         return opening, None
 
     def _back(self, supply: Supply, subscriber: Subscriber, want: Want) -> Back | None:

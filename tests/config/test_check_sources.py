@@ -10,7 +10,7 @@ from bridge.config.check_sources import file_fault, root_fault
 
 def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unreadable root would only look like quiet logs. (Root reads everything, so the answer is feigned.)"""
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     fault = root_fault(tmp_path)
     assert fault is not None
     assert "cannot be read" in fault

@@ -37,10 +37,13 @@ def test_what_yaml_1_1_bent_is_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("", None), ("~", None), ("null", None), ("NULL", None), ("true", True), ("False", False), ("0", 0), ("-17", -17),
-        ("+4", 4), ("1.5", 1.5), (".5", 0.5), ("2.", 2.0), ("1e3", 1000.0),
+        *((text, None) for text in ("", "~", "null", "NULL")),
+        *((text, True) for text in ("true", "True", "TRUE")),
+        *((text, False) for text in ("false", "False", "FALSE")),
+        *(("0", 0), ("-17", -17), ("+4", 4)),
+        *(("1.5", 1.5), (".5", 0.5), ("2.", 2.0), ("1e3", 1000.0)),
     ],
-)  # fmt: skip
+)
 def test_the_core_types(text: str, value: object) -> None:
     """null, booleans, decimal integers and floats are the only types beside text."""
     found = resolve(text, is_plain=True)

@@ -1,5 +1,6 @@
 """The JSON Schema."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,5 +99,5 @@ def test_every_option_has_a_description_and_an_example(model: Any) -> None:
     """What is not explained is not done: each key says what it is for, and shows a value where that helps."""
     for name, field in model.model_fields.items():
         assert field.description, f"{model.__name__}.{name}"
-        assert field.description[0] in "`" or field.description[0].isupper(), f"{model.__name__}.{name}"
+        assert re.match("[A-Z`]", field.description), f"{model.__name__}.{name}"
         assert field.description.endswith("."), f"{model.__name__}.{name}"

@@ -1,6 +1,7 @@
 """A stream through nginx and HAProxy, both of which cut what is idle for three seconds."""
 
 import asyncio
+import itertools
 import re
 import time
 
@@ -73,6 +74,14 @@ async def test_c22_buffering_holds_nothing_back(run, front, page, listener):
         assert time.monotonic() - pushed < 1.0
 
 
+def rotate(log):
+    """Move the log away by rename, and the rotated ones before it: `app.log.1` is the youngest."""
+    rotated = [log, *(log.with_name(f"{log.name}.{n}") for n in range(1, 9))]
+    for younger, older in reversed(list(itertools.pairwise(rotated))):
+        if younger.exists():
+            younger.rename(older)
+
+
 async def test_log_is_followed_through_rotations_and_reconnects(run, lay, front, page, listener, tmp_path):
     """Lines appended while the log is rotated and the connection cut all arrive, once and in order."""
     log = tmp_path / "app.log"
@@ -87,7 +96,7 @@ async def test_log_is_followed_through_rotations_and_reconnects(run, lay, front,
         with log.open("a") as file:
             file.write(f"line {n}\n")
         if n % 150 == 100:
-            log.rename(tmp_path / f"app.log.{n}")
+            rotate(log)
         if n % 200 == 50:
             cable.cut()
         if n % 200 == 90:

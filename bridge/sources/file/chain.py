@@ -27,6 +27,8 @@ class Chain:
     claimed: Generation | None = None
     #: The generation whose turn was told.
     told: int | None = None
+    #: The last write to any generation that was forgotten, unix nanoseconds.
+    forgotten_ns: int = 0
     #: How long to wait between two looks (0: the next walk is soon enough), and when the next one is.
     delay: float = 0.0
     look_at: float = 0.0
@@ -55,8 +57,14 @@ class Chain:
         yield from self.lingering
         yield from self.queue
 
+    @property
+    def written_ns(self) -> int:
+        """Return the last write to any generation of this path, unix nanoseconds; 0 if none is known."""
+        return max([self.forgotten_ns, *(gen.mtime_ns for gen in self.generations())])
+
     def remove(self, gen: Generation) -> None:
         """Take a generation out."""
+        self.forgotten_ns = max(self.forgotten_ns, gen.mtime_ns)
         if gen in self.lingering:
             self.lingering.remove(gen)
         else:

@@ -39,7 +39,7 @@ class Reader:
         self.splitter = splitter
         self._descriptors = descriptors
         # The one that was read the longest ago stands first.
-        self._open: OrderedDict[int, Generation] = OrderedDict()
+        self._open: OrderedDict[Generation, None] = OrderedDict()
 
     def open(self, gen: Generation) -> State:
         """Open a generation if it is closed, once it is sure to be itself; raises `OSError`."""
@@ -58,7 +58,7 @@ class Reader:
             close(fd)
             return state
         gen.fd = fd
-        self._open[gen.key] = gen
+        self._open[gen] = None
         self._bound()
         return state
 
@@ -78,20 +78,20 @@ class Reader:
     def take_over(self, old: Generation, new: Generation) -> None:
         """Give one generation's descriptor to the next, which is the same file."""
         new.fd, old.fd = old.fd, CLOSED
-        self._open.pop(old.key, None)
+        self._open.pop(old, None)
         if new.fd != CLOSED:
-            self._open[new.key] = new
+            self._open[new] = None
 
     def close(self, gen: Generation) -> None:
         """Close a generation's descriptor."""
         if gen.fd != CLOSED:
             close(gen.fd)
             gen.fd = CLOSED
-            del self._open[gen.key]
+            del self._open[gen]
 
     def close_all(self) -> None:
         """Close every descriptor."""
-        for gen in list(self._open.values()):
+        for gen in list(self._open):
             self.close(gen)
 
     def check(self, gen: Generation) -> State:
@@ -122,7 +122,7 @@ class Reader:
         if state is not State.SAME:
             yield state
             return
-        self._open.move_to_end(gen.key)
+        self._open.move_to_end(gen)
         at, data, is_short = self._fetch(gen)
         status = os.fstat(gen.fd)
         if self.check(gen) is not State.SAME or (is_short and at.offset + len(data) < gen.seen):
@@ -134,6 +134,8 @@ class Reader:
             yield self._pass_over(gen, status.st_size)
             return
         end = at.offset + len(data)
+        # Of a held line too: that it was there tells later whether the file is still itself.
+        yield Step(marks={gen.key: gen.mark(at)})
         yield from self._cut(gen, data, wall, is_end=is_final and end == status.st_size)
         gen.has_more = end < status.st_size
         if is_final and not gen.has_more:
@@ -204,8 +206,7 @@ class Reader:
     def _bound(self) -> None:
         """Close the files that were quiet for longest: they are known again when they grow."""
         while len(self._open) > self._descriptors:
-            oldest = next(iter(self._open.values()))
-            self.close(oldest)
+            self.close(next(iter(self._open)))
 
 
 def messages(home: Home, records: Sequence[Record], wall: float) -> list[Message]:

@@ -7,7 +7,7 @@ from bridge.sources.file.discover import Listing
 from bridge.sources.file.generation import Generation, Home, Step
 from bridge.sources.file.position import Identity
 from bridge.sources.file.reader import Reader
-from bridge.sources.file.rotate import Search
+from bridge.sources.file.rotate import Candidate, Search
 
 
 class Registry:
@@ -46,13 +46,27 @@ class Registry:
         self.tell(gen)
         return gen
 
-    def make(self, home: Home, identity: Identity, place: str) -> Generation:
+    def make(self, home: Home, found: Candidate) -> Generation:
         """Make a generation that begins at the first byte of a file, known but in no chain yet."""
-        return self.add(Generation(key=self.key(), home=home, identity=identity, place=place, grown_at=self.now))
+        gen = Generation(
+            key=self.key(),
+            home=home,
+            identity=found.identity,
+            place=found.relative,
+            mtime_ns=found.mtime_ns,
+            grown_at=self.now,
+        )
+        return self.add(gen)
 
     def tell(self, gen: Generation) -> None:
         """Have the generation's mark written down, once all before it is handed over."""
         self.steps.append(Step(marks={gen.key: gen.mark(gen.position)}))
+
+    def move_up(self, gen: Generation) -> None:
+        """Give a generation a new key, since it comes after others that were found later: keys are their order."""
+        self.steps.append(Step(marks={gen.key: None}))
+        gen.key = self.key()
+        self.tell(gen)
 
     def announce(self, gen: Generation, reason: Reason) -> None:
         """Announce a loss in the events of the generation's path."""

@@ -29,7 +29,7 @@ class Succession:
             # Closed and read to its end, its inode has another file by now: nothing of it was lost.
             if not is_resumed and gen.fd != CLOSED:
                 registry.announce(gen, "source_rotated")
-            chain.lingering.remove(gen)
+            chain.remove(gen)
             registry.drop(gen)
             return
         copy = registry.search.copy(gen, registry.is_free)
@@ -43,9 +43,10 @@ class Succession:
             at = chain.queue.index(gen) + 1
             for follower in (new, *reversed(self.between(chain, gen, new))):
                 chain.queue.insert(at, follower)
+            registry.move_up(new)
         self._gap_after(chain, gen, reason)
         if copy is None:
-            chain.queue.remove(gen)
+            chain.remove(gen)
             registry.drop(gen)
 
     def lost(self, chain: Chain, gen: Generation) -> None:
@@ -66,15 +67,15 @@ class Succession:
             for follower in reversed(found):
                 chain.queue.insert(at, follower)
             gen.gap = gen.gap or "source_rotated"
-            self._registry.tell(gen)
+            self._registry.move_up(gen)
         return bool(found)
 
     def between(self, chain: Chain, before: Generation | None, new: Generation | None) -> list[Generation]:
         """Make the generations of a path that were rotated away between two looks, oldest first."""
         registry = self._registry
-        since = (before.mtime_ns if before is not None else 0) or registry.walked_ns
+        since = chain.written_ns or registry.walked_ns
         found = registry.search.between(chain.home.relative, since, before, registry.is_free)
-        made = [registry.make(chain.home, candidate.identity, candidate.relative) for candidate in found]
+        made = [registry.make(chain.home, candidate) for candidate in found]
         for gen in made:
             gen.retired_at = registry.now
         follower = made[0] if made else new
@@ -93,12 +94,13 @@ class Succession:
         chain.lingering.append(gen)
         self._registry.tell(gen)
         if len(chain.lingering) > LINGERING:
-            oldest = chain.lingering[0]
+            # Its last write tells what was written since, so the one with the newest stays.
+            oldest = min(chain.lingering, key=lambda known: known.mtime_ns)
             claimer = self._registry.chains.get(oldest.place)
             if claimer is not None and claimer.claimed is oldest:
                 self.adopt(claimer)
             else:
-                chain.lingering.remove(oldest)
+                chain.remove(oldest)
                 self._registry.drop(oldest)
 
     def adopt(self, chain: Chain) -> None:
@@ -110,7 +112,7 @@ class Succession:
         gen.home, gen.is_done, gen.is_copy, gen.retired_at = chain.home, False, False, None
         chain.claimed = None
         chain.queue.append(gen)
-        self._registry.tell(gen)
+        self._registry.move_up(gen)
 
     def _renew(self, gen: Generation) -> Generation:
         """Make the generation that begins anew in the same file, and has its descriptor."""

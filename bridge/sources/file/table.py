@@ -117,7 +117,7 @@ class Table:
         elif not found.is_link:
             new.is_muted = self._is_copy(found)
             chain.queue.extend(self._succession.between(chain, before, new))
-        registry.tell(new)
+        registry.move_up(new)
         chain.queue.append(new)
         chain.is_here = True
 
@@ -158,8 +158,8 @@ class Table:
             return
         chain.remove(known)
         chain.queue.append(known)
-        known.is_done, known.retired_at, chain.told = False, None, None
-        registry.tell(known)
+        known.is_done, known.retired_at = False, None
+        registry.move_up(known)
 
     def _is_early(self, found: Found) -> bool:
         """Look at the paths that this one may be a copy of; tell whether it is too early to say what it is."""
@@ -186,15 +186,19 @@ class Table:
         new, self._pairs = pairs - self._pairs, pairs
         if self._beginner is not None:
             return
-        for _, path in new:
-            folder, slash, name = path.rpartition("/")
+        for pair in new:
+            folder, slash, name = pair[1].rpartition("/")
             for original in originals(name):
                 captures = self._template.match(folder + slash + original)
                 if captures is not None and folder + slash + original not in listing.files:
-                    chain = registry.chain(Home(folder + slash + original, captures))
-                    self._review(chain)
-                    if not chain.is_here and not any(gen.missing for gen in chain.queue):
-                        chain.queue.extend(self._succession.between(chain, chain.last, None))
+                    self._adopt_orphans(registry.chain(Home(folder + slash + original, captures)), pair)
+
+    def _adopt_orphans(self, chain: Chain, pair: tuple[int, str]) -> None:
+        self._review(chain)
+        if any(gen.missing for gen in chain.queue):
+            self._pairs.discard(pair)  # the next walk tells what comes before
+        elif not chain.is_here:
+            chain.queue.extend(self._succession.between(chain, chain.last, None))
 
     def _is_copy(self, found: Found) -> bool:
         """Tell whether a new file has the head of one whose rotated copy it may be."""

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
 from bridge.sources.file.begin import Begin, Beginner
@@ -186,7 +187,8 @@ class Tailer:
     def _schedule(self, chain: Chain, now: float, *, has_grown: bool) -> None:
         """Look again soon at what has changed, and when a held line is due."""
         chain.delay = QUICK if has_grown else chain.delay * 2
-        dues = [self._due(gen) for gen in chain.generations() if gen.is_holding]
+        read = [*chain.lingering, *islice(chain.queue, 1)]
+        dues = [self._due(gen) for gen in read if gen.is_holding]
         if 0 < chain.delay < self._plan.poll:
             dues.append(now + chain.delay)
         if dues:

@@ -91,7 +91,7 @@ class Files(RuleBasedStateMachine):
     def new_line(self) -> str:
         """Return a line that was never written before."""
         self.count += 1
-        return f"line {self.count}"
+        return f"line {self.count:05}"  # none begins as another does
 
     def note(self, line: str) -> None:
         """Enter a line in the ledger."""

@@ -1,0 +1,13 @@
+"""Faults of clients are tried on both loops."""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from tests.support import LOOPS, ONE_LOOP
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], AbstractEventLoop]]:
+    """Choose the loops of a test."""
+    return LOOPS if item.path.name == "test_clients.py" else ONE_LOOP
