@@ -28,9 +28,10 @@ check: setup-test ## lint, format, types and layers
 bench: setup-run ## measure the cost of a delivery and of an idle connection (needs gcc; two minutes)
 	@$(BIN)/python bench/fanout
 
-fix: setup-test ## let ruff mend and format the code
+fix: setup-test ## let ruff mend and format the code, and write the reference and the schema anew
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/python -m bridge.config.reference
 
 clean: ## remove what was made: the environment, caches, results
 	rm -rf .venv .cache .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache bench/results build dist

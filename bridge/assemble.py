@@ -6,6 +6,7 @@ from functools import partial
 
 from bridge.bus import Bounds, Bus
 from bridge.channel import Bounds as History
+from bridge.config.address import RouteAddress
 from bridge.config.model import Config, Last, RouteSpec, SourceSpec
 from bridge.expression import looks_inside
 from bridge.gateway.endpoint import Endpoint, Heartbeat, Listing, Retry
@@ -63,14 +64,14 @@ def _feeds(spec: RouteSpec, source: str) -> bool:
 
 
 def _endpoint(spec: RouteSpec, config: Config, bus: Bus, made: Mapping[str, Intake]) -> Endpoint:
-    path, query = _address(spec.path)
-    route = _route(spec, (*path.names, *(name for t in query.values() for name in t.names)), config, bus)
+    address = RouteAddress.parse(spec.path)
+    route = _route(spec, address.names, config, bus)
     bus.attach(route)
     sources = [made[feed.source] for feed in spec.feeds]
     beat = spec.heartbeat
     return Endpoint(
-        path=path,
-        query=query,
+        path=address.path,
+        query=address.query,
         supply=_supply(route, sources, bus),
         cors=spec.cors.origins if spec.cors is not None else (),
         retry=Retry(spec.retry.delay, spec.retry.exact),
@@ -80,12 +81,6 @@ def _endpoint(spec: RouteSpec, config: Config, bus: Bus, made: Mapping[str, Inta
         channels=lambda: [channel.captures for channel in route.channels.values() if channel.next],
         gone=spec.gone,
     )
-
-
-def _address(text: str) -> tuple[Template, dict[str, Template]]:
-    path, _, query = text.partition("?")
-    pairs = (pair.partition("=") for pair in query.split("&") if pair)
-    return Template.parse(path), {name: Template.parse(value) for name, _, value in pairs}
 
 
 def _route(spec: RouteSpec, names: tuple[str, ...], config: Config, bus: Bus) -> Route:

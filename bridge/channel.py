@@ -262,7 +262,8 @@ class Channel:
         """Return a sequence number before that ordinal's record and not before what was lost ahead of it."""
         if ordinal > self.first:
             return self._at(ordinal - 1).seq
-        return self.lost_through
+        # Not what was lost last: a resume from there would read from the table what this cursor steps over.
+        return self.oldest.seq - 1 if self.oldest is not None else self.lost_through
 
     def read(self, ordinal: int, limit: int) -> list[Record]:
         """Return the records from the ordinal on that fit `limit` bytes together; one at least."""

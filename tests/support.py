@@ -27,7 +27,7 @@ from bridge.gateway.pump import Subscriber
 from bridge.sources.base import Source
 
 #: No step on loopback takes as long, however busy the machine; seconds.
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 #: Both loops that the bridge runs on, for the hook `pytest_asyncio_loop_factories`.
 LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -417,9 +417,9 @@ class Proxy:
         try:
             yield proxy
         finally:
-            proxy.reset()
             accepting.cancel()
-            await asyncio.gather(accepting, *proxy._tasks, return_exceptions=True)
+            await asyncio.gather(accepting, return_exceptions=True)
+            await proxy.reset()
             listening.close()
 
     def stall(self) -> None:
@@ -430,10 +430,13 @@ class Proxy:
         """Pass on again."""
         self._flows.set()
 
-    def reset(self) -> None:
+    async def reset(self) -> None:
         """Cut all connections with a RST on both sides."""
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        # A socket that a loop still watches must not be closed: the next one would get its number.
+        await asyncio.gather(*tasks, return_exceptions=True)
         for sock in (end for pair in self._pairs for end in pair):
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -201,7 +201,7 @@ def test_places_are_found_by_number_time_and_count():
     assert [log.locate(seq) for seq in (0, 9, 10, 11, 12, 13, 14, 20, 21, 99)] == [2, 2, 3, 3, 4, 4, 5, 6, 7, 7]
     assert [log.last(count) for count in range(7)] == [7, 6, 5, 4, 2, 2, 2]
     assert [log.since(time) for time in (1, 4, 6, 8)] == [2, 2, 5, 7]
-    assert [log.seq_before(ordinal) for ordinal in (2, 3, 4, 7)] == [2, 10, 12, 21]
+    assert [log.seq_before(ordinal) for ordinal in (2, 3, 4, 7)] == [9, 10, 12, 21]
     assert log.newest == record(21, time=1)
     assert log.events == 6
 

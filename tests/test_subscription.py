@@ -148,7 +148,7 @@ def test_an_id_that_is_not_ours_gets_a_gap_and_the_oldest(id):
     subscription, first = opened(log, Want(id))
     known = id if wire.is_id(id) else None
     assert said(first) == [gap("epoch", None, known, "e-5")]
-    assert cursor(first) == "e-3"
+    assert cursor(first) == "e-4"
     assert rest(subscription) == ["e-5", "e-7"]
 
 
@@ -181,7 +181,7 @@ def test_an_evicted_id_gets_a_gap_then_the_oldest():
     subscription, first = opened(log, Want("e-3"))
     assert said(first) == [gap("evicted", None, "e-3", "e-7")]
     assert first.index(b"bridge.gap") < first.index(b"id: ")
-    assert cursor(first) == "e-5"
+    assert cursor(first) == "e-6"
     assert rest(subscription) == ["e-7", "e-9"]
 
 
@@ -226,8 +226,8 @@ def test_who_is_cut_before_the_first_event_comes_back_to_where_it_began():
 @pytest.mark.parametrize(
     ("start", "expected", "id"),
     [
-        *(("live", [], "e-20"), ("earliest", ["e-5", "e-7", "e-9"], "e-3"), (1, ["e-9"], "e-7"), (0, [], "e-20")),
-        *((2, ["e-7", "e-9"], "e-5"), (3, ["e-5", "e-7", "e-9"], "e-3"), (100, ["e-5", "e-7", "e-9"], "e-3")),
+        *(("live", [], "e-20"), ("earliest", ["e-5", "e-7", "e-9"], "e-4"), (1, ["e-9"], "e-7"), (0, [], "e-20")),
+        *((2, ["e-7", "e-9"], "e-5"), (3, ["e-5", "e-7", "e-9"], "e-4"), (100, ["e-5", "e-7", "e-9"], "e-4")),
     ],
 )
 def test_a_newcomer_starts_where_the_route_says(start, expected, id):

@@ -14,6 +14,10 @@ from bridge.cli.serving import serve
 MAX_SOURCES: Final = 64
 
 
+#: Characters of a source's name; of a longer one the end is kept, which tells more.
+MAX_NAME: Final = 64
+
+
 def run(sources: list[str], *, listen: str, admin: str, level: str) -> int:
     """Serve each file on a route of its own; return the exit code."""
     telemetry.configure(level=level)
@@ -49,14 +53,16 @@ def _names(paths: list[Path]) -> dict[str, Path]:
     for path in dict.fromkeys(path.absolute() for path in paths):
         parts = path.parts[1:]
         depth = 1
-        while (name := "-".join(parts[-depth:])) in names and depth < len(parts):
+        while (name := _plain("-".join(parts[-depth:]))) in names and depth < len(parts):
             depth += 1
-        names[_plain(name)] = path
+        names[name] = path
     return names
 
 
 def _plain(name: str) -> str:
-    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "-" for sign in name)
+    """Return the name as a source and a path may have it."""
+    signs = (sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "-" for sign in name)
+    return "".join(signs).lstrip(".-")[-MAX_NAME:].lstrip(".-") or "file"
 
 
 def _tell(bridge: Bridge) -> None:

@@ -97,7 +97,7 @@ async def test_c05_rst_on_the_way_is_resumed_without_loss():
             await client.ask("/p", headers=f"Last-Event-ID: {id}\r\n")
             served.publish(*(str(10 * turn + n) for n in range(10)))
             await client.until(lambda client=client, turn=turn: len(client.events) > turn % 7)
-            proxy.reset()
+            await proxy.reset()
             # What the kernel had when the reset came may be read or not: only what was read counts.
             with contextlib.suppress(OSError):
                 await client.rest()
@@ -116,7 +116,7 @@ async def test_c06_a_crowd_that_reconnects_at_once_is_served():
 
         async def come(n: int) -> None:
             client = await served.open(id=ids[n])
-            await client.until(lambda: n == 299 or client.data and client.data[-1] == "299")
+            await client.until(lambda: n == 299 or (client.data and client.data[-1] == "299"))
             assert numbers(client.data) == list(range(n + 1, 300))
 
         async with asyncio.timeout(60):
@@ -125,7 +125,7 @@ async def test_c06_a_crowd_that_reconnects_at_once_is_served():
 
 
 async def test_c07_http_1_0_gets_plain_frames_up_to_the_close():
-    """nginx speaks it to its backends by default."""
+    """Nginx speaks it to its backends by default."""
     async with running() as served:
         client = await served.open(version="1.0")
         served.publish("one")

@@ -371,7 +371,7 @@ async def test_c02_a_peer_that_drips_is_kept(site, monkeypatch):
 
 
 async def test_a_stalled_plain_answer_does_not_lift_the_bound_of_the_stream_behind_it(site):
-    """aiohttp's transport was paused when it was taken over: the stream knows, and waits."""
+    """Aiohttp's transport was paused when it was taken over: the stream knows, and waits."""
     site.plain = 60_000 * b"x"
     site.prepare = lambda transport: transport.get_extra_info("socket").setsockopt(
         socket.SOL_SOCKET, socket.SO_SNDBUF, 4096

@@ -348,5 +348,3 @@ def test_the_epoch_of_runs_is_never_that_of_a_process():
 async def _none(*_):
     for piece in ():
         yield piece
-
-

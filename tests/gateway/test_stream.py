@@ -68,9 +68,7 @@ async def test_c17_streams_of_one_peer_are_limited():
 
 async def test_channels_without_room_are_refused_and_those_in_use_stay():
     """A stream for a channel too many is asked to come back."""
-    text = (
-        'sources: {p: {kind: push, subject: "{room}"}}\nroutes: {"/room/{room}": {from: p}}\nlimits: {channels: 2}\n'
-    )
+    text = 'sources: {p: {kind: push, subject: "{room}"}}\nroutes: {"/room/{room}": {from: p}}\nlimits: {channels: 2}\n'
     async with running(text) as served:
         clients = [await served.open(f"/room/{room}") for room in "ab"]
         await refused(served, "/room/c")
@@ -107,7 +105,7 @@ async def test_a_timer_greets_a_newcomer_with_its_present_value_alone():
         live = await served.open("/live")
         served.publish("next", source="tick")
         for each in (client, again, live):
-            assert (await each.until(lambda each=each: each.data and each.data[-1] == "next"))
+            assert await each.until(lambda each=each: each.data and each.data[-1] == "next")
         assert (client.data, again.data, live.data) == (["0", "next"], ["next"], ["next"])
         assert served.subscriber(client).delivered == 2
 

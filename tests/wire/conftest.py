@@ -1,7 +1,7 @@
 """The wire contract holds on both loops."""
 
-from collections.abc import Callable, Mapping
 from asyncio import AbstractEventLoop
+from collections.abc import Callable, Mapping
 
 from tests.support import LOOPS
 

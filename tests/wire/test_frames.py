@@ -205,7 +205,9 @@ async def test_point_13_an_event_over_the_limit_gets_the_routes_policy(policy, d
 
 async def test_control_events_carry_no_id_and_our_prefix():
     """An id on one would move the browser's cursor past events it never saw."""
-    text = "sources: {p: {kind: push}}\nroutes: {/p: {from: p, notify: source, heartbeat: {every: 20ms, visible: true}}}\n"
+    text = (
+        "sources: {p: {kind: push}}\nroutes: {/p: {from: p, notify: source, heartbeat: {every: 20ms, visible: true}}}\n"
+    )
     async with running(text) as served:
         served.bridge.intakes["p"].inlet.down("gone")
         client = await served.open(id="elsewhere-1")

@@ -271,6 +271,8 @@ class Tailer:
                 return item
             self._registry.steps.append(item)
             budget.spend(item)
+            # The interpreter's lock is handed on every 5 ms at best; streams should not wait that long.
+            time.sleep(0)
             if budget.is_spent:
                 break
         return State.SAME
