@@ -186,8 +186,9 @@ class Subscription:
         found = EventId.parse(text)
         if found is None or found.mark or found.epoch != self._epoch or found.seq > head:
             return self._restart("epoch", None, text, head)
-        if found.seq == 0 and self._start == "snapshot":
-            return self._snapshot(head)  # cut before the first record of its snapshot
+        if found.seq == 0 and self._start == "snapshot" and channel.next:
+            # Cut before the first record of a snapshot, or between its id and the gap that was to tell of it.
+            return self._restart("evicted", None, text, head)
         if found.seq < channel.lost_through:
             missed = channel.missed(0) if found.seq < channel.origin else None
             return self._restart("evicted", missed, text, head)
@@ -243,8 +244,8 @@ class Subscription:
         self._ordinal, self._cut = channel.first, 0
         if self._start == "snapshot" and (newest := channel.newest) is not None:
             self._begin_snapshot(newest.seq)
-            # Who is cut now has thrown away what it had, so its old id must not bring it back.
-            return self.gap("slow", missed, None, None, snapshot=True) + self._cursor(0)
+            # The id first: who is cut right after the gap has thrown away what it had, and must not resume behind it.
+            return self._cursor(0) + self.gap("slow", missed, None, None, snapshot=True)
         return self.gap("slow", missed, None, _id(channel.oldest))
 
     @staticmethod

@@ -80,7 +80,7 @@ def comment(text: str) -> bytes:
     return ("\n".join(lines) + "\n\n").encode()
 
 
-def chunk(data: bytes | memoryview) -> bytes:
+def chunk(data: bytes) -> bytes:
     """Frame bytes as one HTTP/1.1 chunk (RFC 9112, section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 

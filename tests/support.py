@@ -134,7 +134,7 @@ class Client:
     async def to(cls, port: int, *, receive: int | None = None) -> Self:
         """Connect; `receive` is what the kernel may keep of what nobody reads, in bytes."""
         sock = socket.socket()
-        sock.setblocking(False)
+        sock.settimeout(0)
         if receive is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         try:
@@ -195,7 +195,8 @@ class Client:
 
     async def control(self, name: str) -> Block:
         """Read until one of our own events has come; return it."""
-        return await self.until(lambda: next((b for b in self.blocks if b.event == f"bridge.{name}"), None))
+        found: list[Block] = await self.until(lambda: [b for b in self.blocks if b.event == f"bridge.{name}"])
+        return found[0]
 
     @property
     def controls(self) -> list[Block]:
@@ -411,7 +412,7 @@ class Proxy:
         """Stand before a port."""
         proxy = cls(target)
         listening = socket.create_server(("127.0.0.1", 0))
-        listening.setblocking(False)
+        listening.settimeout(0)
         proxy.port = listening.getsockname()[1]
         accepting = asyncio.create_task(proxy._accept(listening), name="proxy")
         try:
@@ -449,7 +450,7 @@ class Proxy:
             below, _ = await loop.sock_accept(listening)
             above = socket.socket()
             for sock in (above, below):
-                sock.setblocking(False)
+                sock.settimeout(0)
             # A small buffer each, so that what is stalled here stalls the bridge soon.
             above.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             self._pairs.append((above, below))

@@ -1,5 +1,7 @@
 """What is known of all generations: their chains by path, themselves by inode, and the steps that tell of changes."""
 
+from contextlib import suppress
+
 from bridge.event import Reason
 from bridge.sources.file.beneath import Root
 from bridge.sources.file.chain import Chain
@@ -46,7 +48,7 @@ class Registry:
         self.tell(gen)
         return gen
 
-    def make(self, home: Home, found: Candidate) -> Generation:
+    def make(self, home: Home, found: Candidate, *, is_link: bool = False) -> Generation:
         """Make a generation that begins at the first byte of a file, known but in no chain yet."""
         gen = Generation(
             key=self.key(),
@@ -54,9 +56,17 @@ class Registry:
             identity=found.identity,
             place=found.relative,
             mtime_ns=found.mtime_ns,
+            is_link=is_link,
             grown_at=self.now,
         )
+        self.hold(gen)
         return self.add(gen)
+
+    def hold(self, gen: Generation) -> None:
+        """Open a file before its first byte is read: while it is open its inode gets no other file."""
+        with suppress(OSError):  # its own look will tell
+            self.reader.open(gen)
+            gen.mtime_ns = self.reader.signature(gen).mtime_ns
 
     def tell(self, gen: Generation) -> None:
         """Have the generation's mark written down, once all before it is handed over."""

@@ -6,8 +6,6 @@ Rule 2: that a file was truncated is always announced, between its generations: 
 Rule 3: generations that came and went unseen are read in between, oldest first.
 """
 
-import os
-
 from bridge.event import Reason
 from bridge.sources.file.chain import LINGERING, Chain
 from bridge.sources.file.generation import CLOSED, Generation
@@ -124,10 +122,11 @@ class Succession:
             place=gen.place,
             is_link=gen.is_link,
             grown_at=registry.now,
-            mtime_ns=os.fstat(gen.fd).st_mtime_ns if gen.fd != CLOSED else 0,
         )
         registry.reader.take_over(gen, new)
-        return registry.add(new)
+        registry.add(new)
+        registry.hold(new)
+        return new
 
     def _continue_in(self, gen: Generation, copy: Candidate) -> None:
         """Let a generation go on in a copy of its file, which is complete."""

@@ -21,7 +21,7 @@ from bridge.sources.file.names import MAGIC, originals, unfit
 from bridge.sources.file.position import HEAD, Fingerprint, Position
 from bridge.sources.file.reader import State
 from bridge.sources.file.registry import Registry
-from bridge.sources.file.rotate import Search
+from bridge.sources.file.rotate import Candidate, Search
 from bridge.sources.file.succession import Succession
 from bridge.template import Template
 
@@ -111,7 +111,9 @@ class Table:
             return  # what was there before comes first, and the next walk tells where it is
         self._review(chain)
         before = chain.last
-        new = self._make(home, found)
+        new = registry.make(
+            home, Candidate(found.signature.mtime_ns, found.relative, found.identity), is_link=found.is_link
+        )
         if self._beginner is not None:
             self._begin(new, self._beginner)
         elif not found.is_link:
@@ -120,19 +122,6 @@ class Table:
         registry.move_up(new)
         chain.queue.append(new)
         chain.is_here = True
-
-    def _make(self, home: Home, found: Found) -> Generation:
-        registry = self._registry
-        new = Generation(
-            key=registry.key(),
-            home=home,
-            identity=found.identity,
-            place=found.relative,
-            is_link=found.is_link,
-            mtime_ns=found.signature.mtime_ns,
-            grown_at=registry.now,
-        )
-        return registry.add(new)
 
     def _is_itself(self, known: Generation, found: Found) -> bool:
         """Tell whether an inode still has the file that it had; if not, that one is nowhere."""

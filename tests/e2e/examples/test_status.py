@@ -16,7 +16,7 @@ async def test_page_shows_status_notices_news_and_alerts(run, page):
     """Status is there at once; each push appears under its heading."""
     bridge = await run(EXAMPLE)
     await page.goto(bridge.url)
-    await expect(page.locator("#server_status")).to_have_text("running", timeout=3_000)
+    await expect(page.locator("#server_status")).to_have_text("running")
     await expect(page.locator("#users_online")).to_have_text("1")
     for route in ("/api/events", "/api/news-feed", "/api/dashboard"):
         await bridge.awaits(route, 1)

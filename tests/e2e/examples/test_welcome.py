@@ -14,7 +14,7 @@ async def test_each_visitor_is_welcomed_ten_times_and_no_more(run, lay, page, co
     bridge = await run(EXAMPLE)
     cable = await lay(bridge.url)
     await page.goto(cable.url)
-    await expect(page.get_by_role("listitem").first).to_have_text("Message 0", timeout=1_000)
+    await expect(page.get_by_role("listitem").first).to_have_text("Message 0")
     other = await context.new_page()
     await other.goto(cable.url)
     for visitor in (page, other):
