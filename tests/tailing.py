@@ -1,10 +1,15 @@
 """Drive the rounds of the `file` source by hand: no threads, no waiting, time as a number."""
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from bridge.event import Loss, Message
+from bridge.sources.base import Place
+from bridge.sources.file import File
 from bridge.sources.file.begin import Begin
 from bridge.sources.file.beneath import Root
 from bridge.sources.file.checkpoint import Loaded
@@ -17,6 +22,9 @@ from bridge.template import Template
 
 #: Rounds after which a source that still says it has more to do counts as running in circles.
 MOST_ROUNDS = 10_000
+
+#: No step of a running source takes as long, however busy the machine; seconds.
+DEADLINE = 30.0
 
 
 class Recorder:
@@ -83,6 +91,7 @@ class Scene(Recorder):
         self.saved = Loaded(None)
         self.tailer: Tailer | None = None
         self._wall_of_round = 0.0
+        self._saved = 0
         self.plan = Plan(
             name="logs",
             root=Root(root),
@@ -97,7 +106,7 @@ class Scene(Recorder):
 
     def start(self) -> None:
         """Begin, or go on from what was saved."""
-        self.view = View()
+        self.view, self._saved = View(), 0
         self.tailer = Tailer(self.plan, self.saved, self.now)
 
     def wall(self) -> float:
@@ -130,9 +139,9 @@ class Scene(Recorder):
 
     def save(self) -> None:
         """Write a checkpoint, if there is anything new to write."""
-        if self.view.is_dirty:
+        if self.view.version != self._saved:
             self.saved = Loaded(list(self.view.in_order()), int(self._wall_of_round * 1e9))
-            self.view.is_dirty = False
+            self._saved = self.view.version
 
     def stop(self) -> None:
         """End as a process does that is asked to."""
@@ -154,3 +163,43 @@ class Scene(Recorder):
     def marks(self) -> Mapping[int, Mark]:
         """Return what a checkpoint would hold."""
         return self.view.marks
+
+
+class Running:
+    """A source that runs for the time of an `async with`; what it says is here."""
+
+    def __init__(self, source: File, *, state: Path | None = None, outlet: Recorder | None = None) -> None:
+        self.outlet = outlet or Recorder()
+        self.place = Place(name="logs", state=state)
+        self._source = source
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._source.run(self.outlet, self.place))
+        await self.until(lambda: bool(self.outlet.states))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; fail after the deadline, or when the source ends."""
+        async with asyncio.timeout(DEADLINE):
+            while not condition():
+                assert self._task is not None
+                if self._task.done():
+                    self._task.result()
+                await asyncio.sleep(0.002)
+
+    @property
+    def heard(self) -> list[Message | Loss]:
+        """Return everything in order."""
+        return self.outlet.heard
+
+    @property
+    def texts(self) -> list[bytes | str]:
+        """Return the payloads alone."""
+        return self.outlet.texts

@@ -63,9 +63,9 @@ class Framing(NamedTuple):
         """Return the frames as this peer reads them."""
         return wire.lines(frames) if self.is_lines else frames
 
-    def piece(self, body: bytes | memoryview) -> bytes | memoryview:
+    def piece(self, body: bytes | memoryview) -> bytes:
         """Return a piece of the body as it stands on the connection. Where it is cut does not matter."""
-        return wire.chunk(body) if self.is_chunked and body else body
+        return wire.chunk(bytes(body)) if self.is_chunked and body else bytes(body)
 
     @property
     def end(self) -> bytes:

@@ -5,9 +5,16 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from bridge.gateway import connection
 from tests.support import LOOPS, ONE_LOOP
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], AbstractEventLoop]]:
     """Choose the loops of a test."""
     return LOOPS if item.path.name == "test_clients.py" else ONE_LOOP
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut no stalled peer: on a busy machine a test may take seconds to come back to one. Some tests set less."""
+    monkeypatch.setattr(connection, "STALL", 600.0)

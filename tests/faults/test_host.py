@@ -112,14 +112,12 @@ async def test_x03_the_process_says_so_and_ends(tmp_path):
 
 
 async def test_x04_descriptors_run_out_and_streams_go_on(tmp_path):
-    """Two hundred connections for a hundred descriptors: streams live, a place that comes free is taken, the log is short."""
+    """Two hundred connections for a hundred descriptors: streams live, a free place is taken, the log is short."""
     async with process(tmp_path, descriptors=128) as bridge:
         first = await bridge.open("/tick")
         port = await bridge.port()
-        crowd = []
-        for _ in range(200):
-            # Those that are not accepted wait in the kernel's queue.
-            crowd.append(await Client.to(port))
+        # Those that are not accepted wait in the kernel's queue.
+        crowd = [await Client.to(port) for _ in range(200)]
         bridge.clients += crowd
         begun = time.monotonic()
         seen = len(first.events)

@@ -197,7 +197,7 @@ async def test_a_backlog_goes_at_the_pace_of_its_reader():
         assert not client.controls
 
 
-async def test_a_drain_during_a_backlog_ends_with_its_farewell(monkeypatch):
+async def test_a_drain_during_a_backlog_ends_with_its_farewell():
     """Nothing is written behind the farewell, though the source goes on; the last id resumes where it ended."""
     log = Log()
     log.write(*(f"{n} {'x' * 3000}" for n in range(100)))

@@ -1,6 +1,5 @@
 """Points 8 to 13 of the wire contract: frames, byte by byte, and what an independent parser makes of them."""
 
-import asyncio
 import re
 
 import pytest
@@ -205,9 +204,8 @@ async def test_point_13_an_event_over_the_limit_gets_the_routes_policy(policy, d
 
 async def test_control_events_carry_no_id_and_our_prefix():
     """An id on one would move the browser's cursor past events it never saw."""
-    text = (
-        "sources: {p: {kind: push}}\nroutes: {/p: {from: p, notify: source, heartbeat: {every: 20ms, visible: true}}}\n"
-    )
+    beat = "heartbeat: {every: 20ms, visible: true}"
+    text = PLAIN.replace("{from: p}", f"{{from: p, notify: source, {beat}}}")
     async with running(text) as served:
         served.bridge.intakes["p"].inlet.down("gone")
         client = await served.open(id="elsewhere-1")
@@ -226,4 +224,3 @@ async def test_control_events_carry_no_id_and_our_prefix():
         assert (await client.control("heartbeat")).told.keys() == {"interval", "time", "head", "lag"}
         assert client.blocks[-1].told.keys() == {"reason", "reconnect_in", "delivered", "missed"}
         assert client.blocks[-1].get("retry") is not None
-        await asyncio.sleep(0)

@@ -36,7 +36,7 @@ async def test_point_14_the_header_beats_the_query_and_both_beat_a_time():
         assert await ended(await served.open("/p?since=1h&last=1")) == ["0", "1", "2", "3"]
 
 
-@pytest.mark.parametrize("id", FOREIGN, ids=lambda id: repr(id[:20]))
+@pytest.mark.parametrize("id", FOREIGN, ids=lambda text: repr(text[:20]))
 async def test_point_14_an_id_that_is_not_ours_is_200_and_a_gap(id):
     """Unknown, malformed, oversized, foreign: the stream opens, says so, and gives the oldest kept."""
     async with running() as served:
@@ -77,7 +77,6 @@ async def test_point_15_no_hole_and_no_repeat_at_the_seam_while_events_are_publi
     """Streams resume in the middle of a flow, at every turn of the loop."""
     async with running() as served:
         [id] = kept(served, "0")
-        clients: list[Client] = []
 
         async def publish() -> None:
             for n in range(1, 200):
@@ -86,8 +85,7 @@ async def test_point_15_no_hole_and_no_repeat_at_the_seam_while_events_are_publi
             served.publish("end")
 
         publishing = asyncio.create_task(publish())
-        for _ in range(20):
-            clients.append(await served.open(id=id))
+        clients = [await served.open(id=id) for _ in range(20)]
         await publishing
         for client in clients:
             assert numbers(await ended(client)) == list(range(1, 200))
@@ -157,7 +155,8 @@ async def test_point_19_a_replay_is_bounded_and_nothing_is_skipped(bound):
         id, seen, rounds = f"{served.epoch}-0", [], 0
         while len(seen) < 400:
             client = await served.open(id=id)
-            await client.until(lambda c=client: c.is_over or len(seen) + len(c.events) == 400)
+            left = 400 - len(seen)
+            await client.until(lambda c=client, n=left: c.is_over or len(c.events) == n)
             seen += client.data
             id = client.last_event_id
             rounds += 1

@@ -60,6 +60,8 @@ class Root:
 
     def _open(self, relative: str) -> int:
         *folders, name = relative.split("/")
+        if not {"", ".", ".."}.isdisjoint((*folders, name)):
+            raise RefusedError("a path that climbs")
         at = os.open(self.real(), _FOLDER)
         try:
             for folder in folders:

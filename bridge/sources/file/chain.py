@@ -27,6 +27,8 @@ class Chain:
     claimed: Generation | None = None
     #: The generation whose turn was told.
     told: int | None = None
+    #: The heads of generations that were truncated away: their copies may turn up later, and are not read again.
+    truncated: deque[bytes] = field(default_factory=lambda: deque(maxlen=LINGERING))
     #: The last write to any generation that was forgotten, unix nanoseconds.
     forgotten_ns: int = 0
     #: How long to wait between two looks (0: the next walk is soon enough), and when the next one is.

@@ -71,6 +71,8 @@ class Follower:
     tailer: Tailer | None = None
     is_up: bool | None = None
     trouble: str = ""
+    #: The view's version that the checkpoint holds, and when one was last written.
+    saved: int = 0
     saved_at: float = -checkpoint.EVERY
     save_error: str = ""
     #: When the last walk began whose findings were handed over, unix nanoseconds.
@@ -128,28 +130,27 @@ class Follower:
         self.trouble = trouble
 
     async def _save(self) -> None:
-        if self.view.is_dirty and time.monotonic() - self.saved_at >= checkpoint.EVERY:
+        if self.view.version != self.saved and time.monotonic() - self.saved_at >= checkpoint.EVERY:
             await self.thread(self._saving())
             self.saved_at = time.monotonic()
 
     def _saving(self) -> Callable[[], None]:
         """Return what writes down all that was handed over until now."""
-        marks, time_ns = self.view.in_order(), self.walked_ns
-        self.view.is_dirty = False
-        return lambda: self._write(marks, time_ns)
+        marks, time_ns, version = self.view.in_order(), self.walked_ns, self.view.version
+        return lambda: self._write(marks, time_ns, version)
 
-    def _write(self, marks: Sequence[Mark], time_ns: int) -> None:
+    def _write(self, marks: Sequence[Mark], time_ns: int, version: int) -> None:
         if self.place.state is None:
             return
         try:
             checkpoint.save(self.place.state, self.plan.root.path, marks, time_ns)
-            self.save_error = ""
         except OSError as error:
             # A full disk costs a repeat after a crash, nothing more.
             if self.save_error != str(error):
                 log.warning("the checkpoint cannot be written", source=self.place.name, reason=str(error))
             self.save_error = str(error)
-            self.view.is_dirty = True
+        else:
+            self.save_error, self.saved = "", version
 
     async def _end(self) -> None:
         """Write the last checkpoint and close the files, after whatever the thread is doing."""
@@ -160,7 +161,7 @@ class Follower:
                 await asyncio.shield(ended)
 
     def _ending(self) -> Callable[[], None]:
-        write = self._saving() if self.view.is_dirty else None
+        write = self._saving() if self.view.version != self.saved else None
 
         def end() -> None:
             if write is not None:

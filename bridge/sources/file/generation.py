@@ -69,6 +69,8 @@ class Generation:
     is_copy: bool = False
     #: Its bytes are passed over: a copy of what was read already, or no text.
     is_muted: bool = False
+    #: Its bytes were given as the end of the generation that it is a copy of.
+    is_taken: bool = False
     #: Not at its path any more, and read to its end.
     is_done: bool = False
     fd: int = CLOSED

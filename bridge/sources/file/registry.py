@@ -90,6 +90,6 @@ class Registry:
         self.steps.append(Step(marks={gen.key: None}))
 
     def is_free(self, identity: Identity) -> bool:
-        """Tell whether a file's bytes are nobody's yet. Those of a muted copy were never given."""
+        """Tell whether a file's bytes are nobody's yet. Those of a muted copy are, until they are taken once."""
         known = self.known.get(identity)
-        return known is None or known.is_muted
+        return known is None or (known.is_muted and not known.is_taken)

@@ -44,6 +44,8 @@ class Succession:
             registry.move_up(new)
         self._gap_after(chain, gen, reason)
         if copy is None:
+            # There may be one that is shorter than what was read: made while the file still grew.
+            chain.truncated.append(gen.fingerprint.head)
             chain.remove(gen)
             registry.drop(gen)
 
@@ -136,7 +138,7 @@ class Succession:
             del registry.known[gen.identity]
         gen.identity, gen.place, gen.is_copy, gen.is_link = copy.identity, copy.relative, True, False
         gen.retired_at, gen.missing, gen.signature = registry.now, 0, None
-        registry.known.setdefault(gen.identity, gen)
+        registry.known.setdefault(gen.identity, gen).is_taken = True
         registry.tell(gen)
 
     def _gap_after(self, chain: Chain, gen: Generation, reason: Reason) -> None:

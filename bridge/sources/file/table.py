@@ -80,7 +80,10 @@ class Table:
         chain = self._registry.chains.get(found.relative)
         current = chain.current if chain else None
         # Not the device: a remount gives another number, and the content is compared anyway.
-        return current is not None and current.identity.inode == found.identity.inode
+        if current is None or current.identity.inode != found.identity.inode:
+            return False
+        current.place = found.relative
+        return True
 
     def _is_like_rotated(self, found: Found, names: set[str]) -> bool:
         folder, slash, name = found.relative.rpartition("/")
@@ -125,6 +128,8 @@ class Table:
 
     def _is_itself(self, known: Generation, found: Found) -> bool:
         """Tell whether an inode still has the file that it had; if not, that one is nowhere."""
+        if self._is_doubtful(known, found.signature.mtime_ns):
+            return False
         if known.fd == CLOSED:
             known.place = found.relative
         try:
@@ -198,12 +203,16 @@ class Table:
             return False
         try:
             head = os.pread(fd, HEAD, 0)
-            gens = [gen for chain in self._originals(found) for gen in chain.generations()]
-            return any(self._begins_with(gen, head) for gen in gens)
+            for chain in self._originals(found):
+                if any(gone.startswith(head) for gone in chain.truncated):
+                    return True
+                if any(self._begins_with(gen, head) for gen in chain.generations()):
+                    return True
         except OSError:
             return False
         finally:
             os.close(fd)
+        return False
 
     def _begins_with(self, gen: Generation, head: bytes) -> bool:
         if gen.fingerprint.head[: len(head)] == head:
@@ -250,13 +259,25 @@ class Table:
 
     def _find(self, chain: Chain, gen: Generation, where: str) -> None:
         """Take in where a generation's inode is now, if it still has the same file."""
+        registry = self._registry
         is_sure = gen.fd != CLOSED or (gen.place == where and gen.signature is not None)
-        gen.place, gen.missing = where, 0
         try:
-            if not is_sure and self._registry.reader.check(gen) is State.REWRITTEN:
+            is_other = not is_sure and self._is_doubtful(gen, registry.root.status(where).st_mtime_ns)
+            gen.place, gen.missing = where, 0
+            if is_other or (not is_sure and registry.reader.check(gen) is State.REWRITTEN):
                 self._succession.lost(chain, gen)
         except OSError:
             return  # its own look will tell
+
+    def _is_doubtful(self, gen: Generation, mtime_ns: int) -> bool:
+        """Tell whether an inode alone, after a restart, is too little to know an old file by.
+
+        One that was empty has no bytes to compare. Written to since, it is rather another file.
+        """
+        if gen.digest is None or gen.seen or gen.mtime_ns == mtime_ns:
+            return False
+        queue = self._registry.chains[gen.home.relative].queue
+        return gen.is_done or gen is not queue[-1] or bool(originals(gen.home.relative.rpartition("/")[2]))
 
     def _miss(self, chain: Chain, gen: Generation) -> None:
         gen.missing += 1

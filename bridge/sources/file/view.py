@@ -16,7 +16,8 @@ class View:
     def __init__(self) -> None:
         #: By the generations' keys, which grow with their age.
         self.marks: dict[int, Mark] = {}
-        self.is_dirty = False
+        #: Grows with every change that a checkpoint should have.
+        self.version = 0
         self._current: dict[str, int] = {}
         self._entries: dict[str, Mapping[str, str]] | None = None
         self._paths: dict[frozenset[tuple[str, str]], str] = {}
@@ -28,7 +29,7 @@ class View:
         if step.loss is not None:
             outlet.lose(step.loss)
         for key, mark in step.marks.items():
-            self.is_dirty = True
+            self.version += 1
             if mark is None:
                 self.marks.pop(key, None)
             else:
@@ -40,7 +41,7 @@ class View:
     def list(self, entries: dict[str, Mapping[str, str]]) -> None:
         """Take in which files there are."""
         # That there was a start is worth writing down: the next one is not the first.
-        self.is_dirty |= self._entries is None
+        self.version += self._entries is None
         self._entries = entries
         self._paths = {frozenset(captures.items()): path for path, captures in entries.items()}
         self._current = {path: key for path, key in self._current.items() if path in entries}
