@@ -8,22 +8,19 @@ import errno
 import gzip
 import os
 import random
-import resource
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bridge.event import Loss
-from bridge.sources.base import Place
-from bridge.sources.file import File, Lines
+from bridge.sources.file import File
 from bridge.sources.file.beneath import Root
 from bridge.sources.file.checkpoint import NAME, Loaded, load, save
 from bridge.sources.file.lines import Splitter
-from bridge.sources.file.reader import Reader
 from tests.tailing import Recorder, Running, Scene
 
 ROTATED = Loss(reason="source_rotated", captures={"file": "app"})
@@ -262,7 +259,7 @@ def test_f08_deleted_file_gives_its_space_back(scene: Scene, log: Path) -> None:
     log.unlink()
     scene.tick()
     scene.tick(60.0)
-    open_files = [os.readlink(fd) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+    open_files = [str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
     assert not [path for path in open_files if path.startswith(str(log))]
     assert scene.marks == {}
 
@@ -504,7 +501,7 @@ def test_f17_byte_order_mark_of_utf_8_is_dropped(scene: Scene, log: Path) -> Non
 
 def test_f18_multi_byte_character_split_across_writes(scene: Scene, log: Path) -> None:
     """A character that arrives in halves arrives whole."""
-    text = "☃ – ñ\n".encode()
+    text = "☃ ñ\n".encode()
     for n in range(len(text)):
         append(log, text[n : n + 1])
         scene.tick(0.01)
@@ -682,7 +679,7 @@ def test_f25_link_swapped_after_the_look_is_not_followed(root: Path, log: Path, 
     (root / "sub" / "app.log").symlink_to(tmp_path / "secret")
     log.symlink_to(tmp_path / "secret")
     for path in ("app.log", "sub/app.log", "../secret", "sub/../../secret"):
-        with pytest.raises(OSError, match="leads out of the root|climbs"):
+        with pytest.raises(OSError, match=r"leads out of the root|climbs"):
             Root(root).open(path)
 
 
@@ -747,7 +744,7 @@ def test_f27_five_thousand_files_within_few_descriptors(root: Path) -> None:
     paths = [root / f"{n}.log" for n in range(5_000)]
     for path in paths:
         path.write_bytes(b"1\n")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     scene.tick()
     assert len(scene.texts) == 5_000
     for path in paths[::100]:
@@ -757,7 +754,7 @@ def test_f27_five_thousand_files_within_few_descriptors(root: Path) -> None:
     append(paths[7], b"new\n")
     paths[8].write_bytes(b"rewritten\n")
     scene.tick()
-    assert len(os.listdir("/proc/self/fd")) - before <= 33
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= 33
     assert sorted(scene.texts[5_000:]) == sorted([b"2"] * 50 + [b"late", b"new", b"rewritten"])
     assert scene.losses == [Loss(reason="source_rotated", captures={"file": "8"})]
     scene.crash()
@@ -782,7 +779,7 @@ async def test_f28_overflow_of_the_systems_queue(root: Path, log: Path, monkeypa
     """When the system drops what it had to tell, the next walk finds it."""
     told = 0
 
-    def forget(*paths: str, stop_event: object, **_: object) -> Iterator[set[tuple[object, str]]]:
+    def forget(*_: str, **__: object) -> Iterator[set[tuple[object, str]]]:
         nonlocal told
         told += 1
         yield set()  # woken, and told of nothing
@@ -832,9 +829,7 @@ def _fields(mark: object) -> dict[str, object]:
     return {name: getattr(mark, name) for name in mark.__struct_fields__}  # type: ignore[attr-defined]
 
 
-def test_f30_names_that_cannot_be_passed_on(
-    scene: Scene, root: Path, log: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_f30_names_that_cannot_be_passed_on(scene: Scene, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A line feed, an escape or a byte that is no UTF-8 in a name: left out, logged safely; others are not touched."""
     for name in (b"a\nb.log", b"\x1b[31m.log", b"caf\xe9.log"):
         Path(os.fsdecode(bytes(root) + b"/" + name)).write_bytes(b"x\n")
@@ -965,7 +960,7 @@ def test_f34_file_of_the_checkpoint_is_nowhere(scene: Scene, log: Path) -> None:
     log.write_bytes(b"2\n")
     scene.tick()
     assert scene.texts == [b"1", b"2"]
-    assert scene.losses == [RESET] or scene.losses == [ROTATED]
+    assert scene.losses in ([RESET], [ROTATED])
 
 
 def test_f34_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ Files in the order in which the data travels:
     tailer      one round: walk, look, read within a budget
     discover    which files there are           beneath, names    how they are opened, what their names tell
     table       which file is which              registry, chain   what is known of them
+    attic       files that are not at their path any more
     succession  what follows a file that was rotated, truncated, lost;   rotate   where its bytes went
     reader      the bytes of one generation      generation, position, begin
     lines       bytes into records

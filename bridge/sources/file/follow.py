@@ -110,12 +110,12 @@ class Follower:
         found = await self.thread(lambda: tailer.round(time.monotonic(), wall, hints, is_moved=is_moved))
         if found.entries is not None:
             self.view.list(found.entries)
+        self._tell(found.trouble)
         for step in found.steps:
             self.view.apply(step, self.outlet)
             if step.messages:
                 # A burst must not keep the loop from the streams.
                 await asyncio.sleep(0)
-        self._tell(found.trouble)
         if found.folders is not None:
             self.walked_ns = int(wall * 1e9)
             watch.follow(found.folders)

@@ -37,6 +37,7 @@ class Mark(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     floor: int = 0
     gap: Reason | None = None
     mtime_ns: int = 0
+    size: int = 0
     is_done: bool = False
     is_link: bool = False
     is_copy: bool = False
@@ -75,8 +76,9 @@ class Generation:
     is_done: bool = False
     fd: int = CLOSED
     signature: Signature | None = None
-    #: When it was last written, as of the last look; 0 if there was none.
+    #: When it was last written and how long it was, as of the last look; 0 if there was none.
     mtime_ns: int = 0
+    size: int = 0
     #: Changed so shortly before the last look that another change may have left the same signature.
     is_racy: bool = False
     #: There is more to read than the last look could take.
@@ -129,6 +131,7 @@ class Generation:
             floor=self.floor,
             gap=self.gap,
             mtime_ns=self.mtime_ns,
+            size=self.size,
             is_done=self.is_done,
             is_link=self.is_link,
             is_copy=self.is_copy,
@@ -150,6 +153,7 @@ class Generation:
             floor=mark.floor,
             gap=mark.gap,
             mtime_ns=mark.mtime_ns,
+            size=mark.size,
             is_done=mark.is_done,
             is_link=mark.is_link,
             is_copy=mark.is_copy,

@@ -66,7 +66,7 @@ class Registry:
         """Open a file before its first byte is read: while it is open its inode gets no other file."""
         with suppress(OSError):  # its own look will tell
             self.reader.open(gen)
-            gen.mtime_ns = self.reader.signature(gen).mtime_ns
+            gen.size, gen.mtime_ns, _ = self.reader.signature(gen)
 
     def tell(self, gen: Generation) -> None:
         """Have the generation's mark written down, once all before it is handed over."""

@@ -11,8 +11,8 @@ Rule 4: a generation that is closed and found nowhere in two walks is lost; what
 """
 
 import os
-from typing import Final
 
+from bridge.sources.file.attic import Attic
 from bridge.sources.file.begin import Beginner
 from bridge.sources.file.chain import Chain
 from bridge.sources.file.discover import Found, Listing
@@ -25,15 +25,6 @@ from bridge.sources.file.rotate import Candidate, Search
 from bridge.sources.file.succession import Succession
 from bridge.template import Template
 
-#: A renamed file gives the events of its new path after this long without a new line, seconds.
-SETTLE: Final = 5.0
-#: A generation that left its path is kept open this long after its last line, seconds.
-LINGER: Final = 300.0
-#: And this long when it was deleted: open, it holds its space on the disk.
-LINGER_DELETED: Final = 30.0
-#: Walks that must have missed a closed file before it counts as gone: a rename during a walk hides it from one.
-MISSING: Final = 2
-
 
 class Table:
     """Keeps the registry true to what the walks find."""
@@ -42,6 +33,7 @@ class Table:
         self, registry: Registry, succession: Succession, template: Template, beginner: Beginner | None
     ) -> None:
         self._registry = registry
+        self._attic = Attic(registry, succession)
         self._template = template
         # The inodes and paths of files that do not match, as of the last walk.
         self._pairs: set[tuple[int, str]] = set()
@@ -60,13 +52,13 @@ class Table:
             if chain.is_here and (relative in names or is_gone):
                 self._leave(chain)
         for chain in self._unsettled():
-            self._place(chain, listing)
+            self._attic.place(chain, listing)
         # Names like those of rotated files last: what they are shows when the others are known. Else oldest first.
         for found in sorted(new, key=lambda f: (self._is_like_rotated(f, names), f.signature.mtime_ns, f.relative)):
             self._arrive(found)
         self._orphans(listing)
         for chain in self._unsettled():
-            self._tidy(chain)
+            self._attic.tidy(chain)
             if not (chain.is_here or chain.queue or chain.lingering):
                 del registry.chains[chain.home.relative]
         self._beginner = None
@@ -128,7 +120,7 @@ class Table:
 
     def _is_itself(self, known: Generation, found: Found) -> bool:
         """Tell whether an inode still has the file that it had; if not, that one is nowhere."""
-        if self._is_doubtful(known, found.signature.mtime_ns):
+        if self._attic.is_doubtful(known, found.signature.mtime_ns):
             return False
         if known.fd == CLOSED:
             known.place = found.relative
@@ -244,64 +236,3 @@ class Table:
         new.floor = new.seen if is_end else 0
         new.is_muted = bool(new.unfit)
         new.has_more = not is_end
-
-    def _place(self, chain: Chain, listing: Listing) -> None:
-        """Find the generations that are not at the path, wherever they were moved."""
-        registry = self._registry
-        for gen in list(chain.generations()):
-            if chain.is_here and chain.claimed is None and gen is chain.queue[-1]:
-                continue
-            where = None if gen.is_link else registry.search.moved(gen)
-            if where is not None:
-                self._find(chain, gen, where)
-            elif gen.fd == CLOSED and not listing.is_hidden(gen.place):
-                self._miss(chain, gen)
-
-    def _find(self, chain: Chain, gen: Generation, where: str) -> None:
-        """Take in where a generation's inode is now, if it still has the same file."""
-        registry = self._registry
-        is_sure = gen.fd != CLOSED or (gen.place == where and gen.signature is not None)
-        try:
-            is_other = not is_sure and self._is_doubtful(gen, registry.root.status(where).st_mtime_ns)
-            gen.place, gen.missing = where, 0
-            if is_other or (not is_sure and registry.reader.check(gen) is State.REWRITTEN):
-                self._succession.lost(chain, gen)
-        except OSError:
-            return  # its own look will tell
-
-    def _is_doubtful(self, gen: Generation, mtime_ns: int) -> bool:
-        """Tell whether an inode alone, after a restart, is too little to know an old file by.
-
-        One that was empty has no bytes to compare. Written to since, it is rather another file.
-        """
-        if gen.digest is None or gen.seen or gen.mtime_ns == mtime_ns:
-            return False
-        queue = self._registry.chains[gen.home.relative].queue
-        return gen.is_done or gen is not queue[-1] or bool(originals(gen.home.relative.rpartition("/")[2]))
-
-    def _miss(self, chain: Chain, gen: Generation) -> None:
-        gen.missing += 1
-        if gen.missing < MISSING and not gen.is_done:
-            return
-        where = None if gen.is_done or gen.is_link else self._registry.search.elsewhere(gen)
-        if where is None:
-            self._succession.lost(chain, gen)
-        else:
-            gen.place, gen.missing = where, 0
-
-    def _tidy(self, chain: Chain) -> None:
-        """Close what has been quiet for long, and forget what is gone."""
-        registry = self._registry
-        claimed = chain.claimed
-        if claimed is not None and claimed.is_done and self._is_quiet(claimed, SETTLE):
-            self._succession.adopt(chain)
-        for gen in [gen for gen in chain.lingering if gen.fd != CLOSED]:
-            limit = LINGER if os.fstat(gen.fd).st_nlink else LINGER_DELETED
-            if self._is_quiet(gen, limit):
-                registry.reader.close(gen)
-                if registry.search.moved(gen) is None:
-                    chain.lingering.remove(gen)
-                    registry.drop(gen)
-
-    def _is_quiet(self, gen: Generation, limit: float) -> bool:
-        return gen.is_drained and self._registry.now - max(gen.grown_at, gen.retired_at or 0.0) > limit

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 #: Milliseconds without another change, and in all, after which changes are told.
 STEP: Final = 20
 DEBOUNCE: Final = 40
+#: Milliseconds until a watch without a change says that it is set.
+SET: Final = 200
 #: Folders that are watched. With more, walks must do: every one counts against a limit of the whole machine.
 MAX_FOLDERS: Final = 2_000
 #: Seconds until a watch that could not be set is tried again.
@@ -76,6 +78,7 @@ class Watch:
         self._stop.set()
 
     def _run(self, paths: list[str], stop: threading.Event) -> None:
+        is_set = False
         try:
             for changes in watch(
                 *paths,
@@ -86,16 +89,21 @@ class Watch:
                 raise_interrupt=False,
                 step=STEP,
                 debounce=DEBOUNCE,
+                rust_timeout=SET,
+                yield_on_timeout=True,
                 stop_event=stop,
             ):
-                self._tell(changes)
+                if changes or not is_set:
+                    self._tell(changes, is_new=not is_set)
+                is_set = True
         except (OSError, WatchfilesRustInternalError) as error:
             # The limit of instances or watches, most of the time.
             self._call(self._fail, str(error))
 
-    def _tell(self, changes: set[tuple[Change, str]]) -> None:
+    def _tell(self, changes: set[tuple[Change, str]], *, is_new: bool) -> None:
         written = {path[len(self._root) + 1 :] for change, path in changes if change is Change.modified}
-        self._call(self._hear, written, len(written) < len(changes))
+        # What came while the watch was being set was seen by none: a new one asks for a walk.
+        self._call(self._hear, written, is_new or len(written) < len(changes))
 
     def _call(self, function: object, *args: object) -> None:
         try:

@@ -244,7 +244,7 @@ class Files(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """End without a checkpoint: what came since the last one may come again."""
-        self.may_repeat |= {text for text in self.lines(self.saved_count)}
+        self.may_repeat |= set(self.lines(self.saved_count))
         self.world.crash()
 
     # What must hold
