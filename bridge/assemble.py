@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from bridge.bounds import Bounds as History
 from bridge.bus import Bounds, Bus
-from bridge.channel import Bounds as History
 from bridge.config.address import RouteAddress
 from bridge.config.model import Config, Last, RouteSpec, SourceSpec
 from bridge.expression import looks_inside

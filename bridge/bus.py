@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge import wire
-from bridge.channel import Budget, Channel
+from bridge.bounds import Budget
+from bridge.channel import Channel
 from bridge.event import Event, Loss, Record
 from bridge.route import Route, pieces
 from bridge.subscription import Subscription

@@ -12,15 +12,13 @@ Rule 4: with keys, the latest record of each key outlives the log, in a table wi
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 from typing import Final
 
+from bridge.bounds import OVERHEAD, Bounds, Budget, cost
 from bridge.event import Record
-
-#: What a kept record costs beside its frame, in bytes: the struct, the bytes' header, its numbers, its list slots.
-OVERHEAD: Final = 240
+from bridge.table import Table
 
 #: Control records whose place is remembered so that `missed` counts events alone. Past it, old ones count as
 #: events: a number too high by a few in a channel that had thousands of gaps.
@@ -37,92 +35,6 @@ AGE_MARKS: Final = 64
 SHORT_LOG: Final = 4_096
 
 _seq: Final = attrgetter("seq")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """How much of the past a channel keeps: whichever is met first."""
-
-    events: int = 1_000
-    bytes: int = 1024 * 1024
-    #: Seconds.
-    age: float = 3_600.0
-    #: Keys of the table.
-    keys: int = 10_000
-
-
-class Budget:
-    """The bytes of all histories together."""
-
-    __slots__ = ("limit", "used")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
-
-
-def cost(record: Record) -> int:
-    """Return what keeping the record takes, in bytes."""
-    return len(record.frame) + OVERHEAD
-
-
-class Table:
-    """The latest record per key, in ascending sequence, bounded by count and bytes."""
-
-    __slots__ = ("_by_seq", "_order", "_seqs", "bytes", "evicted")
-
-    def __init__(self) -> None:
-        self._seqs: dict[str, int] = {}
-        self._by_seq: dict[int, Record] = {}
-        # All sequence numbers in order, superseded ones included until there are as many as live ones: so a reader
-        # goes on from where it was with a binary search, and pins nothing while it waits.
-        self._order: list[int] = []
-        self.bytes = 0
-        #: How many keys had to leave for the bounds.
-        self.evicted = 0
-
-    def __len__(self) -> int:
-        return len(self._seqs)
-
-    def __contains__(self, seq: int) -> bool:
-        return seq in self._by_seq
-
-    def put(self, record: Record) -> Record | None:
-        """Make the record its key's latest, or forget the key if it is a tombstone; return the one it replaces."""
-        key = record.key or ""
-        old = self._remove(key)
-        if not record.is_tombstone:
-            self._seqs[key] = record.seq
-            self._by_seq[record.seq] = record
-            self._order.append(record.seq)
-            self.bytes += cost(record)
-            if len(self._order) > 2 * len(self._by_seq) + 64:
-                self._order = [seq for seq in self._order if seq in self._by_seq]
-        return old
-
-    def evict(self) -> Record | None:
-        """Remove and return the key whose latest record is the oldest."""
-        record = next(iter(self._by_seq.values()), None)
-        if record is not None:
-            self._remove(record.key or "")
-            self.evicted += 1
-        return record
-
-    def after(self, seq: int, through: int) -> Iterator[Record]:
-        """Yield the records after `seq`, up to `through`, ascending."""
-        for at in islice(self._order, bisect_right(self._order, seq), None):
-            if at > through:
-                return
-            if (record := self._by_seq.get(at)) is not None:
-                yield record
-
-    def _remove(self, key: str) -> Record | None:
-        seq = self._seqs.pop(key, None)
-        if seq is None:
-            return None
-        record = self._by_seq.pop(seq)
-        self.bytes -= cost(record)
-        return record
 
 
 class Channel:

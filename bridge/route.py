@@ -12,7 +12,8 @@ from typing import Final, Literal
 import orjson
 
 from bridge import wire
-from bridge.channel import Bounds, Budget, Channel
+from bridge.bounds import Bounds, Budget
+from bridge.channel import Channel
 from bridge.event import Event, Loss, Record, cloudevent
 from bridge.expression import Scope, find
 from bridge.subscription import Start, Subscription

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from bridge.channel import Bounds
+from bridge.bounds import Bounds
 
 #: The payloads that `faults` names for every field of a frame.
 PAYLOADS = {

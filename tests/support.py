@@ -23,7 +23,7 @@ from bridge.app import Bridge
 from bridge.config import load
 from bridge.config.model import Config, SourceSpec
 from bridge.event import Message
-from bridge.gateway.pump import Subscriber
+from bridge.gateway.subscriber import Subscriber
 from bridge.sources.base import Source
 
 #: No step on loopback takes as long, however busy the machine; seconds.

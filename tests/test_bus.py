@@ -3,8 +3,8 @@
 import orjson
 
 from bridge import channel as channels
+from bridge.bounds import OVERHEAD
 from bridge.bus import Bounds, Bus
-from bridge.channel import OVERHEAD
 from bridge.event import Event, Loss
 from bridge.route import Feed, Route, Terms
 from bridge.subscription import Replay, Want

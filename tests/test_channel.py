@@ -7,7 +7,8 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bridge.channel import AGE_MARKS, MAX_CONTROLS, MAX_TRAILING, SHORT_LOG, Bounds, Budget, Channel, cost
+from bridge.bounds import Bounds, Budget, cost
+from bridge.channel import AGE_MARKS, MAX_CONTROLS, MAX_TRAILING, SHORT_LOG, Channel
 from bridge.event import Record
 from tests.strategies import bounds
 

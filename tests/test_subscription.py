@@ -9,7 +9,8 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from bridge import wire
-from bridge.channel import Bounds, Budget, Channel
+from bridge.bounds import Bounds, Budget
+from bridge.channel import Channel
 from bridge.event import Record
 from bridge.subscription import EventId, Replay, Start, Subscription, Want
 from tests import reference

@@ -15,11 +15,11 @@ import socket
 import struct
 import sys
 import termios
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
-from bridge import wire
+from bridge.gateway.framing import Framing
 
 #: A write at most, and where a transport stops being written to, in bytes. Together with the kernel's send buffer
 #: a stalled subscriber holds less than 64 KiB.
@@ -45,32 +45,6 @@ _OUTQ: Final = termios.TIOCOUTQ
 # One of each for all connections: an idle stream is counted in bytes.
 NOTHING: Final = memoryview(b"")
 NO_PROGRESS: Final = (0, 0)
-
-
-class Framing(NamedTuple):
-    """How frames are written to one peer."""
-
-    #: HTTP/1.1 chunks; else the body ends with the connection, as in HTTP/1.0.
-    is_chunked: bool = True
-    #: JSON lines instead of an event stream.
-    is_lines: bool = False
-
-    def wrap(self, frames: bytes) -> bytes:
-        """Return the bytes that stand for these frames on the connection."""
-        return self.piece(self.body(frames))
-
-    def body(self, frames: bytes) -> bytes:
-        """Return the frames as this peer reads them."""
-        return wire.lines(frames) if self.is_lines else frames
-
-    def piece(self, body: bytes | memoryview) -> bytes:
-        """Return a piece of the body as it stands on the connection. Where it is cut does not matter."""
-        return wire.chunk(bytes(body)) if self.is_chunked and body else bytes(body)
-
-    @property
-    def end(self) -> bytes:
-        """Return what ends the body."""
-        return wire.LAST_CHUNK if self.is_chunked else b""
 
 
 class Reader(Protocol):

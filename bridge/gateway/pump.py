@@ -11,90 +11,12 @@ from typing import Final
 
 from bridge import wire
 from bridge.channel import Channel
-from bridge.gateway.connection import BATCH, Connection, Framing
-from bridge.gateway.endpoint import Endpoint, Heartbeat
-from bridge.subscription import Subscription
+from bridge.gateway.connection import BATCH, Connection
+from bridge.gateway.endpoint import Heartbeat
+from bridge.gateway.subscriber import Audience, Subscriber
 
 #: Writes that one reader is given before others have their turn.
 TURN: Final = 8
-
-
-class Subscriber:
-    """One open stream: its connection, its cursor, its place in an audience."""
-
-    __slots__ = ("_joined", "audience", "connection", "endpoint", "is_feeding", "left", "peer", "retry", "subscription")
-
-    def __init__(
-        self,
-        subscription: Subscription,
-        connection: Connection,
-        endpoint: Endpoint,
-        *,
-        retry: int,
-        left: Callable[["Subscriber"], None],
-    ) -> None:
-        self.subscription = subscription
-        self.connection = connection
-        self.endpoint = endpoint
-        #: The address, where streams are counted by it.
-        self.peer = ""
-        #: Milliseconds after which this peer is asked to come back.
-        self.retry = retry
-        #: Called once when the stream is over.
-        self.left = left
-        #: The group it is in while it is at the head.
-        self.audience: Audience | None = None
-        #: A task writes to it: a run of its own, or a source read back.
-        self.is_feeding = False
-        self._joined = 0
-
-    @property
-    def delivered(self) -> int:
-        """Count the events that this stream was given."""
-        live = self.audience.events - self._joined if self.audience is not None else 0
-        return self.subscription.delivered + live
-
-    def join(self, audience: "Audience") -> None:
-        """Note that the pump moves the cursor from here on."""
-        self.audience = audience
-        self._joined = audience.events
-
-    def leave(self) -> None:
-        """Take the cursor back from the pump."""
-        if self.audience is not None:
-            self.subscription.leave(self.audience.position, self.audience.events - self._joined)
-            self.audience = None
-
-    def farewell(self, reason: str) -> bytes:
-        """Return the frames that stand last when the gateway ends the stream on purpose."""
-        told: dict[str, object] = {
-            "reason": reason,
-            "reconnect_in": self.retry,
-            "delivered": self.delivered,
-            "missed": self.subscription.missed,
-        }
-        return wire.retry(self.retry) + wire.control("bye", told)
-
-
-class Audience:
-    """Those who are at the head of one channel."""
-
-    __slots__ = ("channel", "events", "heartbeat", "is_stale", "last", "members", "position", "pulse", "users")
-
-    def __init__(self, channel: Channel, heartbeat: Heartbeat | None) -> None:
-        self.channel = channel
-        self.heartbeat = heartbeat
-        #: By framing, since each gets bytes of its own.
-        self.members: dict[Framing, set[Subscriber]] = {}
-        #: The ordinal up to which all of them were written to, and the events up to there.
-        self.position = channel.next
-        self.events = channel.events
-        #: When they were last written to.
-        self.last = 0.0
-        self.pulse: asyncio.TimerHandle | None = None
-        self.is_stale = False
-        #: Streams on this channel, those that lag or are fed by a task included.
-        self.users = 0
 
 
 class Pump:

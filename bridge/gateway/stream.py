@@ -9,7 +9,6 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from typing import Final
 
 import structlog
@@ -19,28 +18,18 @@ from multidict import CIMultiDict
 from bridge import wire
 from bridge.bus import Bus
 from bridge.gateway import reply
-from bridge.gateway.connection import BATCH, Framing, TakenOver, take_over
+from bridge.gateway.connection import BATCH, TakenOver, take_over
 from bridge.gateway.endpoint import Endpoint, Retry
 from bridge.gateway.feed import RUN, beating, open_back, open_run, read_back
-from bridge.gateway.pump import Audience, Pump, Subscriber
+from bridge.gateway.framing import EVENT_STREAM, HEADERS, framing, head
+from bridge.gateway.pump import Pump
+from bridge.gateway.subscriber import Audience, Subscriber
 from bridge.gateway.supply import Back, Piece, Supply
 from bridge.gateway.want import wanted
 from bridge.route import Route
 from bridge.subscription import EventId, Replay, Want
 
 log = structlog.get_logger()
-
-#: What every stream says about itself, beside its type. No charset: the format knows only UTF-8.
-HEADERS: Final = {
-    "Cache-Control": "no-store, no-transform",
-    "X-Accel-Buffering": "no",  # nginx would hold events back until the stream ends
-    "X-Content-Type-Options": "nosniff",
-}
-EVENT_STREAM: Final = "text/event-stream"
-NDJSON: Final = "application/x-ndjson"
-
-#: One of each for all connections.
-FRAMINGS: Final = {(chunked, lines): Framing(chunked, lines) for chunked in (True, False) for lines in (True, False)}
 
 #: The part of a drain in which streams are told; the rest is for what waits in their buffers to leave.
 DRAIN_SPREAD: Final = 0.7
@@ -289,24 +278,3 @@ class Streams:
 
 def _remote(request: web.BaseRequest) -> str:
     return request.remote or ""
-
-
-def framing(request: web.BaseRequest) -> Framing:
-    """Return how the request wants its stream: HTTP/1.0 knows no chunks."""
-    return FRAMINGS[request.version >= (1, 1), NDJSON in request.headers.get("Accept", "")]
-
-
-def fields(request: web.BaseRequest) -> dict[str, str]:
-    """Return the headers of a stream, for GET and for HEAD."""
-    return {"Content-Type": NDJSON if framing(request).is_lines else EVENT_STREAM, **HEADERS}
-
-
-def head(request: web.BaseRequest, more: Mapping[str, str]) -> bytes:
-    """Return the response's head (RFC 9112, section 4): chunked, or delimited by the close of the connection."""
-    told = {**fields(request), **more}
-    if framing(request).is_chunked:
-        told["Transfer-Encoding"] = "chunked"
-    # The connection ends with the stream, so a proxy must not keep it for another request.
-    told |= {"Connection": "close", "Date": formatdate(usegmt=True), "Server": "sse-bridge"}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
-    return f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode()

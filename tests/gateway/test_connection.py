@@ -21,10 +21,10 @@ from bridge.gateway.connection import (
     SLICE,
     USER_TIMEOUT,
     Connection,
-    Framing,
     TakenOver,
     take_over,
 )
+from bridge.gateway.framing import Framing
 from tests.support import Client, living, until
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

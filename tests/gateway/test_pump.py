@@ -11,6 +11,7 @@ import pytest
 from bridge import app
 from bridge.gateway import connection as connections, pump
 from bridge.gateway.connection import BATCH, HIGH_WATER, SLICE, Connection
+from bridge.gateway.framing import Framing
 from tests.support import PLAIN, Client, Proxy, Served, numbers, running, until
 
 SMALL = "sources: {p: {kind: push}}\nroutes: {/p: {from: p, history: {events: 20, bytes: 1MiB}}}\n"
@@ -42,8 +43,8 @@ async def test_all_at_the_head_get_the_same_bytes_in_one_write(monkeypatch):
     async with running() as served:
         clients = [await served.open() for _ in range(20)]
         pieces = []
-        plain = connections.Framing.piece
-        monkeypatch.setattr(connections.Framing, "piece", lambda s, b: pieces.append(b) or plain(s, b))
+        plain = Framing.piece
+        monkeypatch.setattr(Framing, "piece", lambda s, b: pieces.append(b) or plain(s, b))
         served.publish(*(str(n) for n in range(50)))
         for client in clients:
             await client.until(lambda client=client: len(client.data) == 50)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from bridge import app
-from bridge.gateway import stream
+from bridge.gateway.framing import Framing
 from tests.support import PLAIN, Client, running, until
 
 TWO = """
@@ -46,8 +46,8 @@ async def test_point_01_a_frame_is_encoded_once_for_each_kind_of_peer(monkeypatc
     async with running() as served:
         clients = [await served.open(version=version) for version in ("1.0", "1.1") for _ in range(10)]
         wrapped = []
-        plain = stream.Framing.piece
-        monkeypatch.setattr(stream.Framing, "piece", lambda self, body: wrapped.append(self) or plain(self, body))
+        plain = Framing.piece
+        monkeypatch.setattr(Framing, "piece", lambda self, body: wrapped.append(self) or plain(self, body))
         served.publish("hello")
         for client in clients:
             assert (await client.event()).data == "hello"

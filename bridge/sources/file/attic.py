@@ -55,8 +55,8 @@ class Attic:
             if is_other or (not is_sure and registry.reader.check(gen) is State.REWRITTEN):
                 self._succession.lost(chain, gen)
             elif gen.seen == 0 and gen in chain.queue:
-                # It waits for its turn. What it is known by until then is what it looks like.
-                registry.hold(gen)
+                # It waits for its turn. Until then its size is all that it is known by.
+                gen.size = registry.reader.signature(gen).size
                 registry.tell(gen)
         except OSError:
             return  # its own look will tell

@@ -182,7 +182,7 @@ class Reader:
             gen.fingerprint = gen.fingerprint.grow(data, gen.position.offset, gen.seen)
             gen.seen = seen
         gen.signature, gen.mtime_ns, gen.size = Signature.of(status), status.st_mtime_ns, status.st_size
-        gen.is_racy = wall * 1e9 - status.st_mtime_ns < RACY_NS
+        gen.is_racy = abs(wall * 1e9 - status.st_mtime_ns) < RACY_NS
 
     def _cut(self, gen: Generation, data: bytes, wall: float, *, is_end: bool) -> Iterator[Step]:
         is_first = True

@@ -30,7 +30,7 @@ from bridge.template import Template
 
 #: What one round reads: some ten milliseconds of work, after which the event loop has its turn.
 ROUND_BYTES: Final = 1024 * 1024
-ROUND_STEPS: Final = 16
+ROUND_LINES: Final = 8_000
 #: The first look after a change comes this soon, each next one twice as late, until the next walk sees to it.
 QUICK: Final = 0.05
 #: Walks take at most this share of the thread's time, however many files there are.
@@ -61,17 +61,17 @@ class Budget:
 
     def __init__(self) -> None:
         self.bytes = ROUND_BYTES
-        self.steps = ROUND_STEPS
+        self.lines = ROUND_LINES
 
     @property
     def is_spent(self) -> bool:
         """Tell whether the round should end."""
-        return self.bytes <= 0 or self.steps <= 0
+        return self.bytes <= 0 or self.lines <= 0
 
     def spend(self, step: Step) -> None:
         """Take off what a step has cost."""
         self.bytes -= step.size
-        self.steps -= 1
+        self.lines -= len(step.messages)
 
 
 class Round(NamedTuple):

@@ -305,7 +305,8 @@ class Renames(Files):
         assert not losses, f"announced: {losses}"
 
 
-EXAMPLES = int(os.environ.get("FILE_MODEL_EXAMPLES", "300"))
+# A few hundred find most; the soak profile runs many thousands.
+EXAMPLES = max(300, settings.default.max_examples if settings.default is not None else 0)
 
 for machine in (Files, Tree, Renames):
     machine.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)
