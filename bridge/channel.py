@@ -108,6 +108,11 @@ class Channel:
         return self._log[-1] if len(self._log) > self._start else None
 
     @property
+    def newest_event(self) -> Record | None:
+        """Return the newest event kept; control records are none."""
+        return self._at(self._newest_event) if self._newest_event >= self.first else None
+
+    @property
     def oldest(self) -> Record | None:
         """Return the oldest record kept in the log."""
         return self._log[self._start] if len(self._log) > self._start else None

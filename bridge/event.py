@@ -92,7 +92,7 @@ def cloudevent(event: Event, id: str) -> str:
         "source": event.source,
         "type": event.type or "message",
         "subject": event.subject,
-        "time": datetime.fromtimestamp(event.time, UTC).isoformat().replace("+00:00", "Z"),
+        "time": _timestamp(event.time),
         "datacontenttype": event.content_type or "text/plain",
         "data": None if event.is_tombstone else event.data,
     }
@@ -102,6 +102,14 @@ def cloudevent(event: Event, id: str) -> str:
     except TypeError:
         # orjson reads data four times as deep as it writes; what it has read can be passed on as it came.
         return orjson.dumps({**told, "data": orjson.Fragment(event.text)}).decode()
+
+
+def _timestamp(time: float) -> str:
+    """Return RFC 3339, or "" for a time that has none there: a producer may claim any."""
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

@@ -30,9 +30,6 @@ MAX_UTF8: Final = 4
 #: Bytes that a character takes at most in JSON: `\u0000` (RFC 8259, section 7).
 MAX_ESCAPED: Final = 6
 
-#: What joins the parts of a key. It cannot stand in a path, and a key that holds it only meets itself.
-KEY_JOINT: Final = "\x1f"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
@@ -143,9 +140,16 @@ class Route:
         if name is None:
             return b""
         text = self._text(event, id)
-        if len(text) > self._limit // MAX_UTF8:
-            text = text.encode()[: self._limit].decode(errors="ignore")
-        return wire.encode(id, name, text)
+        if len(text) <= self._limit // MAX_UTF8 or len(data := text.encode()) <= self._limit:
+            return wire.encode(id, name, text)
+        if self.terms.oversize == "skip":
+            return Subscription.gap("oversize", 1, None, None)
+        if self.terms.oversize == "truncate":
+            cut = wire.encode(id, name, data[: self._limit].decode(errors="ignore"))
+            return Subscription.gap("oversize", 0, None, None) + cut
+        # The id says that all of it has come, so the last part alone carries it.
+        parts = [wire.encode(id, name, part) for part in wire.split(data, self._limit)]
+        return b"".join(part.partition(b"\n")[2] for part in parts[:-1]) + parts[-1]
 
     def _record(self, feed: Feed, event: Event, seq: int, epoch: str, out: list[Record]) -> None:
         name = self._name(feed, event)
@@ -204,7 +208,9 @@ class Route:
 
     def _key(self, feed: Feed, event: Event, value: str) -> str:
         merged = [v for k, v in event.captures.items() if k not in self.terms.names and k not in feed.bind]
-        return KEY_JOINT.join([feed.source if self._merges_sources else "", *merged, value])
+        if not merged and not self._merges_sources:
+            return value
+        return orjson.dumps([feed.source if self._merges_sources else "", *merged, value]).decode()
 
     def _text(self, event: Event, id: str) -> str:
         if self.terms.is_cloudevents:

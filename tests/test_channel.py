@@ -51,6 +51,15 @@ def test_the_log_is_bounded_by_count():
     assert (log.first, log.next, log.lost_through, log.lost_since, log.events) == (2, 5, 4, 4.0, 5)
 
 
+def test_the_newest_event_is_no_notice():
+    """A finished stream's last id is that of its last event, whatever was told after it."""
+    log = channel()
+    assert log.newest_event is None
+    log.append([record(1), control(2)], 0.0)
+    assert log.newest_event == record(1)
+    assert log.newest == control(2)
+
+
 def test_the_log_is_bounded_by_bytes():
     """Counted with what a record costs beside its frame."""
     log = channel(replace(WIDE, bytes=2 * cost(record(1))))

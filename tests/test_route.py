@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from bridge import channel as channels
 from bridge.event import Message
 from bridge.normalise import Normaliser
-from bridge.route import KEY_JOINT, Feed, Terms, pieces
+from bridge.route import Feed, Terms, pieces
 from bridge.subscription import Replay, Want
 from bridge.template import Template
 from tests import reference
@@ -105,10 +105,10 @@ def test_a_key_includes_what_the_route_merges():
     captures = {"a": "1", "merged": "m", "fixed": "f"}
     hub.publish("s", [event(key="k", captures=captures)])
     hub.publish("t", [event(key="k", captures=captures)])
-    assert [each.key for each in one.channels["1",].read(0, 1 << 20)] == [KEY_JOINT.join(["", "m", "k"])]
+    assert [each.key for each in one.channels["1",].read(0, 1 << 20)] == ['["","m","k"]']
     assert [each.key for each in two.channels["1",].read(0, 1 << 20)] == [
-        KEY_JOINT.join(["s", "m", "f", "k"]),
-        KEY_JOINT.join(["t", "m", "f", "k"]),
+        '["s","m","f","k"]',
+        '["t","m","f","k"]',
     ]
 
 
@@ -238,14 +238,25 @@ def test_there_is_a_number_for_each_part(text, limit):
 
 
 def test_an_event_for_one_subscriber_is_encoded_under_the_id_it_has():
-    """Cut without a word where it is too long, and nothing where its name cannot be made."""
+    """Cut with a gap that says so where it is too long, and nothing where its name cannot be made."""
     hub = bus(event=20)
     route = attached(hub, Terms(path="/"), Feed(source="s", event=Template.parse("{a}")))
     named = {"a": "tick"}
     assert route.frame("s", event("x", captures=named), "e-1.m") == b"id: e-1.m\nevent: tick\ndata: x\n\n"
-    assert reference.parse(route.frame("s", event("é" * 20, captures=named), "e-2")).events[0][1] == "é" * 10
+    gap, cut = reference.parse(route.frame("s", event("é" * 20, captures=named), "e-2")).events
+    assert (gap[0], orjson.loads(gap[1])["missed"], cut[1], cut[2]) == ("bridge.gap", 0, "é" * 10, "e-2")
     assert route.frame("s", event("x" * 20, captures=named), "e-2").endswith(b": " + b"x" * 20 + b"\n\n")
     assert route.frame("s", event("x"), "e-3") == b""
+
+
+def test_an_event_for_one_subscriber_takes_the_routes_policy():
+    """Left out with a gap; or in parts of which the last alone has the id, since with it all has come."""
+    skips = attached(bus(event=20), Terms(path="/", oversize="skip"), Feed(source="s"))
+    [gap] = reference.parse(skips.frame("s", event("x" * 50), "e-2")).events
+    assert (gap[0], orjson.loads(gap[1])["missed"]) == ("bridge.gap", 1)
+    splits = attached(bus(event=20), Terms(path="/", oversize="split"), Feed(source="s"))
+    found = reference.parse(splits.frame("s", event("x" * 50), "e-2")).events
+    assert [(data, id) for _, data, id in found] == [("x" * 20, ""), ("x" * 20, ""), ("x" * 10, "e-2")]
 
 
 @pytest.mark.parametrize(("start", "expected"), [(None, "e-3"), (0, "e-3"), ("live", "e-3"), ("earliest", "e-0")])

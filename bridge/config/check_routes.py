@@ -55,6 +55,7 @@ def _check_route(
     names = _names(route, sources)
     _check_names(route, address, names, problems)
     _check_start(route, sources, problems, notes)
+    _check_oversize(route, problems)
     _check_cors(route, problems)
 
 
@@ -133,6 +134,12 @@ def _check_start(route: DraftRoute, sources: Mapping[str, DraftSource], problems
                 f"the snapshot is not whole: `{feed.source}` is not read from its beginning (`begin: beginning`)",
                 "start",
             )
+
+
+def _check_oversize(route: DraftRoute, problems: Problems) -> None:
+    if route.spec.oversize == "split" and route.spec.key is not None:
+        told = "a key keeps one event, not its parts: `truncate` or `skip` on a route with `key`"
+        problems.add(route.node, told, "oversize" if "oversize" in route.node.mapping else "key")
 
 
 def _check_cors(route: DraftRoute, problems: Problems) -> None:

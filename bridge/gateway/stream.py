@@ -176,7 +176,7 @@ class Streams:
             return False
         # The channel may have been forgotten with its last stream, if nothing ever came.
         channel = route.channels.get(route.place(captures))
-        newest = channel.newest if channel is not None else None
+        newest = channel.newest_event if channel is not None else None
         return found.seq >= (newest.seq if newest is not None else route.lost_through)
 
     def _entered(self, subscriber: Subscriber) -> None:

@@ -262,6 +262,11 @@ ROUTES: Final = (
     bad("key with an unknown name", "did you mean `user`", route("{ from: users, key: §usr }")),
     bad("bind of an unknown name", "did you mean `user`", route("{ from: users, bind: { §usr: ann } }")),
     bad("bind of a name in the path", "`bind` fixes `user`", route("{ from: users, bind: { user: ann } }", "§/{user}")),
+    bad(
+        "an event in parts under a key",
+        "a key keeps one event",
+        "sources: { p: { kind: push } }\nroutes: { /x: { from: p, key: subject, oversize: §split } }\n",
+    ),
     bad("snapshot without a key", "give the route a `key`", route("{ from: clock, start: §snapshot }")),
     bad("last of nothing", "at least 1", route("{ from: clock, start: { last: §0 } }")),
     bad("start at a number", "`{ last: N }`", route("{ from: clock, start: §5 }")),

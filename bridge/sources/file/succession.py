@@ -61,7 +61,7 @@ class Succession:
 
     def unseen(self, chain: Chain, gen: Generation) -> bool:
         """Before the first byte of a file that stood empty: find what was written to it and moved away since."""
-        found = self.between(chain, gen, gen)
+        found = self.between(chain, gen, gen, since_ns=gen.mtime_ns)
         if found:
             at = chain.queue.index(gen)
             for follower in reversed(found):
@@ -70,10 +70,12 @@ class Succession:
             self._registry.move_up(gen)
         return bool(found)
 
-    def between(self, chain: Chain, before: Generation | None, new: Generation | None) -> list[Generation]:
+    def between(
+        self, chain: Chain, before: Generation | None, new: Generation | None, since_ns: int = 0
+    ) -> list[Generation]:
         """Make the generations of a path that were rotated away between two looks, oldest first."""
         registry = self._registry
-        since = chain.written_ns or registry.walked_ns
+        since = since_ns or chain.written_ns or registry.walked_ns
         found = registry.search.between(chain.home.relative, since, before, registry.is_free)
         made = [registry.make(chain.home, candidate) for candidate in found]
         for gen in made:

@@ -280,8 +280,7 @@ class Tailer:
     def _was_moved(self, chain: Chain, gen: Generation, now: float, wall: float) -> bool:
         """Tell whether a file of which nothing was read yet had content that was moved away unseen."""
         mtime_ns = self._reader.signature(gen).mtime_ns
-        is_current = chain.is_here and chain.claimed is None and bool(chain.queue) and gen is chain.queue[-1]
-        if gen.mtime_ns in (0, mtime_ns) or gen.is_muted or not is_current:
+        if gen.mtime_ns in (0, mtime_ns) or gen.is_muted or gen.is_link or gen not in chain.queue:
             return False
         if self._walked is None and now >= self._walk_from:
             self._walk(now, wall)
