@@ -17,8 +17,9 @@ from hypothesis import settings
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
 
 # No deadline in either: two workers on two busy cores stretch any single example.
-# `HYPOTHESIS_PROFILE=soak pytest` is for a long night.
-settings.register_profile("ci", deadline=None, max_examples=100, print_blob=True)
+# `ci` runs the same examples each time, so that what passes once passes again; `HYPOTHESIS_PROFILE=soak pytest`, which
+# looks for new ones, is for a long night.
+settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, database=None, print_blob=True)
 settings.register_profile("soak", deadline=None, max_examples=10_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

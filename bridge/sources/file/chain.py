@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.sources.file.generation import Generation, Home
+from bridge.sources.file.position import Identity
 
 #: Generations that have left the path are watched for late lines: writers keep them open for a while, some for ever.
 #: Three rotations are longer than any program forgets to open its log anew.
 LINGERING: Final = 3
+#: Files that are remembered after that: more than anybody rotates between two looks.
+GIVEN: Final = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +32,8 @@ class Chain:
     told: int | None = None
     #: The heads of generations that were truncated away: their copies may turn up later, and are not read again.
     truncated: deque[bytes] = field(default_factory=lambda: deque(maxlen=LINGERING))
+    #: Files that were read to their end and are watched no more, with their last write: not to be taken for news.
+    given: deque[tuple[Identity, int]] = field(default_factory=lambda: deque(maxlen=GIVEN))
     #: The last write to any generation that was forgotten, unix nanoseconds.
     forgotten_ns: int = 0
     #: How long to wait between two looks (0: the next walk is soon enough), and when the next one is.

@@ -56,6 +56,10 @@ class Succession:
                 self._continue_in(gen, copy)
                 return
             self._gap_after(chain, gen, "source_reset")
+            if gen.seen == 0:
+                at = chain.queue.index(gen) + 1
+                for follower in reversed(self.between(chain, None, None, since_ns=gen.mtime_ns)):
+                    chain.queue.insert(at, follower)
         chain.remove(gen)
         self._registry.drop(gen)
 
@@ -77,7 +81,8 @@ class Succession:
         registry = self._registry
         since = since_ns or chain.written_ns or registry.walked_ns
         found = registry.search.between(chain.home.relative, since, before, registry.is_free)
-        made = [registry.make(chain.home, candidate) for candidate in found]
+        given = set(chain.given)
+        made = [registry.make(chain.home, item) for item in found if (item.identity, item.mtime_ns) not in given]
         for gen in made:
             gen.retired_at = registry.now
         follower = made[0] if made else new
@@ -102,6 +107,7 @@ class Succession:
             if claimer is not None and claimer.claimed is oldest:
                 self.adopt(claimer)
             else:
+                chain.given.append((oldest.identity, oldest.mtime_ns))
                 chain.remove(oldest)
                 self._registry.drop(oldest)
 
