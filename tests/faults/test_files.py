@@ -79,6 +79,19 @@ def test_f01_rename_and_the_writer_reopens(scene: Scene, log: Path) -> None:
     assert [(m.facts["offset"], m.facts["line"]) for m in scene.messages] == [(0, 1), (2, 2), (0, 1)]
 
 
+@pytest.mark.parametrize("suffix", ["100", "20261121", "2026-11-21", "1795262632", "old"])
+def test_f01_renamed_with_a_date_or_a_time(scene: Scene, log: Path, suffix: str) -> None:
+    """A number that is a stamp counts no rotations, so none is missing."""
+    append(log, b"1\n")
+    scene.tick()
+    append(log, b"2\n")
+    log.rename(log.with_name(f"app.log.{suffix}"))
+    append(log, b"3\n")
+    scene.tick()
+    assert scene.heard == scene.messages
+    assert scene.texts == [b"1", b"2", b"3"]
+
+
 def test_f02_rename_and_the_writer_keeps_the_old_file(scene: Scene, log: Path) -> None:
     """Late lines in the renamed file come, also after the new one has begun, and after a restart."""
     with log.open("ab", buffering=0) as old:

@@ -21,6 +21,9 @@ from bridge.sources.file.position import HEAD, Identity
 MAX_CANDIDATES: Final = 64
 MAX_NEIGHBOURS: Final = 500
 
+#: The highest number that counts rotations. `app.log.20261121` and `app.log.100` are stamps, not the hundredth copy.
+MAX_INDEX: Final = 64
+
 
 class Candidate(NamedTuple):
     """A file that may hold what is missed."""
@@ -83,11 +86,16 @@ class Search:
         return [found for found in late if self._is_text(found) and not (known and self._holds(found, known))][::-1]
 
     def has_hole(self, relative: str, place: str) -> bool:
-        """Tell whether a file found as `app.log.3` was followed by others that are not there as `.2` and `.1`."""
+        """Tell whether a file found as `app.log.3` was followed by others that are not there as `.2` and `.1`.
+
+        A number above `MAX_INDEX` counts nothing: it is a date or a time.
+        """
         folder, slash, name = relative.rpartition("/")
         last = number(place.rpartition("/")[2], name)
-        names = self._of(name) if last > 1 else ()
-        return any(f"{folder}{slash}{name}.{n}" not in names for n in range(1, min(last, MAX_CANDIDATES)))
+        if not 1 < last <= MAX_INDEX:
+            return False
+        names = self._of(name)
+        return any(f"{folder}{slash}{name}.{n}" not in names for n in range(1, last))
 
     def _of(self, name: str) -> list[str]:
         if self._rotated is None:

@@ -187,15 +187,18 @@ class Table:
             chain.queue.extend(self._succession.between(chain, chain.last, None))
 
     def _is_copy(self, found: Found) -> bool:
-        """Tell whether a new file has the head of one whose rotated copy it may be."""
+        """Tell whether a new file was read under another name, or has the head of one whose rotated copy it may be."""
         registry = self._registry
+        chains = self._originals(found)
+        if any((found.identity, found.signature.mtime_ns) in chain.given for chain in chains):
+            return True
         try:
             fd = registry.root.open(found.relative)
         except OSError:
             return False
         try:
             head = os.pread(fd, HEAD, 0)
-            for chain in self._originals(found):
+            for chain in chains:
                 if any(gone.startswith(head) for gone in chain.truncated):
                     return True
                 if any(self._begins_with(gen, head) for gen in chain.generations()):

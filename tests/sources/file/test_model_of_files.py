@@ -23,8 +23,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bridge.event import Loss, Message
 from tests.tailing import Scene
 
-#: Rotated generations that are kept. One more deletes the oldest.
-KEPT = 6
 BANNER = "== the same banner in every generation ==\n"
 
 
@@ -40,6 +38,8 @@ class Files(RuleBasedStateMachine):
     """One log, a writer, and everybody who moves files about."""
 
     match = "{file}.log"
+    #: Rotated generations that are kept. One more deletes the oldest, read or not.
+    kept = 6
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,10 +100,10 @@ class Files(RuleBasedStateMachine):
 
     def shift(self) -> None:
         """Make room for a rotated file, as logrotate does."""
-        for number in range(KEPT, 0, -1):
+        for number in range(self.kept, 0, -1):
             old = self.folder / f"app.log.{number}"
             if old.exists():
-                if number == KEPT:
+                if number == self.kept:
                     old.unlink()
                 else:
                     old.rename(self.folder / f"app.log.{number + 1}")
@@ -199,7 +199,7 @@ class Files(RuleBasedStateMachine):
     @rule()
     def delete_archives(self) -> None:
         """Delete or compress the older rotated files."""
-        for number in range(3, KEPT + 1):
+        for number in range(3, self.kept + 1):
             (self.folder / f"app.log.{number}").unlink(missing_ok=True)
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 0.6]))
@@ -296,6 +296,7 @@ class Tree(Files):
 class Renames(Files):
     """Renames alone, which announce nothing."""
 
+    kept = 99
     copytruncate = truncate = delete = delete_archives = None  # type: ignore[assignment]
 
     def compare(self) -> None:
@@ -305,8 +306,8 @@ class Renames(Files):
         assert not losses, f"announced: {losses}"
 
 
-# A few hundred find most; the soak profile runs many thousands.
-EXAMPLES = max(300, settings.default.max_examples if settings.default is not None else 0)
+# A few hundred find most, the thousand of each the rest of what was ever found; the soak profile runs many more.
+EXAMPLES = max(1_000, settings.default.max_examples if settings.default is not None else 0)
 
 for machine in (Files, Tree, Renames):
     machine.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)
