@@ -26,7 +26,7 @@ from bridge.channel import Channel
 from bridge.config.machine import memory_limit
 from bridge.config.model import Config
 from bridge.console import PAGES
-from bridge.gateway import descriptors, framing, health, listing, stream
+from bridge.gateway import descriptors, health, listing, stream
 from bridge.gateway.access import Hosts, forwarded
 from bridge.gateway.admin import CONSOLE_HEADERS, Admin
 from bridge.gateway.connection import HIGH_WATER, SEND_BUFFER, SLICE
@@ -84,7 +84,6 @@ class Bridge:
         self._public = Public(
             router=Router(self.endpoints, server.base),
             open_stream=self.streams.open,
-            stream_headers=framing.fields,
             pages=Pages(server.pages),
             ingest=self._ingest if server.push == "public" else None,
             hosts=Hosts(server.hosts),

@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from bridge.gateway import listing, reply
 from bridge.gateway.access import Hosts, Network, cors, forwarded, host, preflight
 from bridge.gateway.endpoint import Captures, Endpoint, Found, Router
+from bridge.gateway.framing import fields
 from bridge.gateway.pages import Pages
 from bridge.gateway.path import PathError, beneath, decode, plain, target
 
@@ -22,13 +23,6 @@ OURS: Final = "/-"
 PUSH: Final = "/-/push"
 
 METHODS: Final = "GET, HEAD, OPTIONS"
-
-#: What a stream's answer says beside its Content-Type (`docs/wire.md` 1 and 2).
-STREAM_HEADERS: Final[Mapping[str, str]] = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-store, no-transform",
-    "X-Accel-Buffering": "no",
-}
 
 #: Opens a stream: the request, its route, the captures of its address, and the headers that access adds.
 OpenStream = Callable[[web.BaseRequest, Endpoint, Captures, CIMultiDict[str]], Awaitable[web.StreamResponse]]
@@ -41,18 +35,12 @@ class Ingest(Protocol):
         """Answer a request to `/-/push/{path}`."""
 
 
-def _stream_headers(_: web.BaseRequest) -> Mapping[str, str]:
-    return STREAM_HEADERS
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Public:
     """What answers on the public port; `view` answers the same streams beneath another path."""
 
     router: Router
     open_stream: OpenStream
-    #: The headers that GET would send, for HEAD.
-    stream_headers: Callable[[web.BaseRequest], Mapping[str, str]] = _stream_headers
     pages: Pages = field(default_factory=lambda: Pages({}))
     #: None where pushes are not public.
     ingest: Ingest | None = None
@@ -104,7 +92,7 @@ class Public:
             return reply.empty(204, allowed)
         if request.method == "HEAD":
             # No Content-Length: GET has none either.
-            return web.StreamResponse(headers={**self.stream_headers(request), **allowed})
+            return web.StreamResponse(headers={**fields(request), **allowed})
         return await self.open_stream(request, *found, CIMultiDict(allowed))
 
     def missing(self, path: str, base: str) -> web.Response:

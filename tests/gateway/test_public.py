@@ -9,8 +9,8 @@ import structlog
 
 from bridge.gateway.access import Hosts
 from bridge.gateway.endpoint import Listing
+from bridge.gateway.framing import EVENT_STREAM, HEADERS
 from bridge.gateway.pages import Pages
-from bridge.gateway.public import STREAM_HEADERS
 from bridge.template import Template
 from tests.gateway.raw import Peer, ask, request, serving
 from tests.gateway.serve import Pushes, endpoint, public
@@ -34,7 +34,7 @@ async def test_c08_head_has_the_headers_alone() -> None:
     async with serving(public("/clock").handle) as listener, Peer.to(listener.port) as peer:
         answer = await request(peer, "/clock", "HEAD")
         assert answer.status == 200
-        for name, value in STREAM_HEADERS.items():
+        for name, value in {"Content-Type": EVENT_STREAM, **HEADERS}.items():
             assert answer.headers[name.lower()] == value
         assert "content-length" not in answer.headers
         assert json.loads((await request(peer, "/clock")).body) == ["/clock", {}]
