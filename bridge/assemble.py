@@ -1,6 +1,7 @@
 """From the configuration to the parts: what each key of the file becomes in the core and in the gateway."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
@@ -147,13 +148,14 @@ def _greet(route: Route, sources: Sequence[Intake], bus: Bus) -> list[bytes]:
     return frames
 
 
-def _visit(route: Route, intake: Intake, mark: str) -> AsyncIterator[Piece]:
+def _visit(route: Route, intake: Intake, mark: str) -> AsyncGenerator[Piece]:
     visited = intake.spec.source.visit(mark, intake.inlet)  # raises at once for a mark that is not of a run
 
-    async def pieces() -> AsyncIterator[Piece]:
-        async for each in visited:
-            [event] = intake.inlet.events([each.message])
-            yield Piece(route.frame(intake.place.name, event, f"{RUN}-{each.mark}"), each.mark, each.is_last)
+    async def pieces() -> AsyncGenerator[Piece]:
+        async with aclosing(visited):
+            async for each in visited:
+                [event] = intake.inlet.events([each.message])
+                yield Piece(route.frame(intake.place.name, event, f"{RUN}-{each.mark}"), each.mark, each.is_last)
 
     return pieces()
 
@@ -166,8 +168,9 @@ def _back(route: Route, intake: Intake, bus: Bus, captures: Mapping[str, str]) -
         return None
     cut = bus.seq
 
-    async def read(mark: str) -> AsyncIterator[Piece]:
-        async for at, frames in intake.inlet.read_back(backlog, mark, route, cut):
-            yield Piece(frames, at)
+    async def read(mark: str) -> AsyncGenerator[Piece]:
+        async with aclosing(intake.inlet.read_back(backlog, mark, route, cut)) as found:
+            async for at, frames in found:
+                yield Piece(frames, at)
 
     return Back(cut, read)

@@ -1,6 +1,7 @@
 """The inlet: the one door through which a source's messages reach the bus, and through which it is read back."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 
 from bridge.bus import Bus
 from bridge.event import Event, Loss, Message
@@ -46,10 +47,11 @@ class Inlet:
         """Normalise without publishing: for one subscriber alone."""
         return self._normalise(messages)
 
-    async def read_back(self, backlog: Backlog, mark: str, route: Route, cut: int) -> AsyncIterator[tuple[str, bytes]]:
+    async def read_back(self, backlog: Backlog, mark: str, route: Route, cut: int) -> AsyncGenerator[tuple[str, bytes]]:
         """Yield (mark, frames) of what the source reads back itself, under ids that name the place in it."""
-        async for batch in backlog.read(mark):
-            events = self._normalise([message for _, message in batch])
-            ids = [str(EventId(self._bus.epoch, cut, at)) for at, _ in batch]
-            frames = [route.frame(self.source, event, id) for event, id in zip(events, ids, strict=True)]
-            yield batch[-1][0], b"".join(frames)
+        async with aclosing(backlog.read(mark)) as batches:
+            async for batch in batches:
+                events = self._normalise([message for _, message in batch])
+                ids = [str(EventId(self._bus.epoch, cut, at)) for at, _ in batch]
+                frames = [route.frame(self.source, event, id) for event, id in zip(events, ids, strict=True)]
+                yield batch[-1][0], b"".join(frames)

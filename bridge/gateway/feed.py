@@ -6,7 +6,8 @@ that who is cut in the middle goes on there.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Final
 
 from bridge import wire
@@ -21,7 +22,7 @@ RUN: Final = "run"
 BEGINNING: Final = "start"
 
 
-def open_run(run: Run, want: Want) -> tuple[bytes, AsyncIterator[Piece]]:
+def open_run(run: Run, want: Want) -> tuple[bytes, AsyncGenerator[Piece]]:
     """Return what stands first, and the visitor's run, from after the id it brings."""
     id = want.last_event_id
     if id is None or id == RUN:
@@ -53,9 +54,10 @@ async def read_back(
     """Yield a backlog, and what came meanwhile, until the cursor can join the channel without a seam."""
     while True:
         try:
-            async for piece in back.read(mark):
-                mark = piece.mark
-                yield piece
+            async with aclosing(back.read(mark)) as pieces:
+                async for piece in pieces:
+                    mark = piece.mark
+                    yield piece
         except SourceError:
             # The file that the mark is of has been rotated away: what was unread of it cannot be had here.
             yield Piece(Subscription.gap("source_rotated", None, None, None), "")
@@ -71,7 +73,7 @@ async def read_back(
         back = later
 
 
-async def beating(pieces: AsyncIterator[Piece], every: float, beat: Callable[[], bytes]) -> AsyncIterator[Piece]:
+async def beating(pieces: AsyncGenerator[Piece], every: float, beat: Callable[[], bytes]) -> AsyncGenerator[Piece]:
     """Yield the pieces, and a heartbeat whenever none came for `every` seconds."""
     waiting: asyncio.Future[Piece] | None = None
     try:
@@ -88,5 +90,8 @@ async def beating(pieces: AsyncIterator[Piece], every: float, beat: Callable[[],
             waiting = None
             yield piece
     finally:
+        # A source's file is closed now, not when the garbage collector comes to it.
         if waiting is not None:
             waiting.cancel()
+            await asyncio.wait((waiting,))
+        await pieces.aclose()

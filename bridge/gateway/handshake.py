@@ -224,6 +224,8 @@ class Handler(web.RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log a failure of ours, seldom; a body that turned out malformed behind its answer is none."""
         error = kw.get("exc_info")
+        if isinstance(error, RuntimeError) and self.transport is None:
+            return  # the client left while the rest of a refused body was read past
         if isinstance(error, _MALFORMED):
             self._server.counts["malformed"] += 1
         else:

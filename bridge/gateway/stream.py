@@ -7,7 +7,7 @@ overload and drain are a 200 that says `retry` and closes.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -218,7 +218,7 @@ class Streams:
         self._tasks[subscriber] = task
         task.add_done_callback(lambda task: self._fed(subscriber, task))
 
-    def _opening(self, subscriber: Subscriber, want: Want) -> tuple[bytes, AsyncIterator[Piece] | None]:
+    def _opening(self, subscriber: Subscriber, want: Want) -> tuple[bytes, AsyncGenerator[Piece] | None]:
         """Return what stands first, and what a task writes before (or instead of) the channel's events."""
         supply, subscription = subscriber.endpoint.supply, subscriber.subscription
         if supply.run is not None:
@@ -251,20 +251,21 @@ class Streams:
             return b""
         return b"".join(self._bus.down[name] for name in route.feeds if name in self._bus.down)
 
-    async def _feed(self, subscriber: Subscriber, audience: Audience, pieces: AsyncIterator[Piece]) -> None:
+    async def _feed(self, subscriber: Subscriber, audience: Audience, pieces: AsyncGenerator[Piece]) -> None:
         """Write what a task gives, at the peer's pace; then let the pump go on, or end the stream."""
         connection, heartbeat, channel = subscriber.connection, audience.heartbeat, audience.channel
         if heartbeat is not None:
             pieces = beating(pieces, heartbeat.every, lambda: self._pump.heartbeat(channel, heartbeat))
-        async for piece in pieces:
-            if connection.is_closing:
-                return  # its farewell stands last, and may still wait for the peer
-            connection.send(piece.frames)
-            subscriber.subscription.delivered += piece.frames.count(b"\nid: ") + piece.frames.startswith(b"id: ")
-            if piece.is_last:
-                self._pump.end(subscriber)
-            if not await connection.drained():
-                return
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                if connection.is_closing:
+                    return  # its farewell stands last, and may still wait for the peer
+                connection.send(piece.frames)
+                subscriber.subscription.delivered += piece.frames.count(b"\nid: ") + piece.frames.startswith(b"id: ")
+                if piece.is_last:
+                    self._pump.end(subscriber)
+                if not await connection.drained():
+                    return
         subscriber.is_feeding = False
         self._pump.start(subscriber, audience)
 

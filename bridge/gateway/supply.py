@@ -3,7 +3,7 @@
 `app` fills it in, so the gateway needs to know no source.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ class Run(NamedTuple):
     """Streams that are made anew for each visitor."""
 
     #: Yield the run after a mark ("" for its beginning); `ValueError` at once when the mark is not of a run.
-    visit: Callable[[str], AsyncIterator[Piece]]
+    visit: Callable[[str], AsyncGenerator[Piece]]
     #: Tell whether nothing comes after this mark.
     is_finished: Callable[[str], bool]
 
@@ -33,7 +33,7 @@ class Back(NamedTuple):
 
     cut: int
     #: Yield it after a mark; `SourceError` when the mark's file is gone.
-    read: Callable[[str], AsyncIterator[Piece]]
+    read: Callable[[str], AsyncGenerator[Piece]]
 
 
 def _none(_: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ methods will do.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -47,7 +47,7 @@ class Backlog(Protocol):
     it, what was emitted before is.
     """
 
-    def read(self, mark: str) -> AsyncIterator[Sequence[tuple[str, Message]]]:
+    def read(self, mark: str) -> AsyncGenerator[Sequence[tuple[str, Message]]]:
         """Yield batches of (mark, message), oldest first, after `mark` ("" for the beginning).
 
         A mark is of `[A-Za-z0-9.]`, at most 64 characters, and names the place just after its message. Raises
@@ -111,7 +111,7 @@ class Source(BaseModel, ABC):
         """Tell whether each visitor gets a run of their own from `visit`, and `run` only waits."""
         return False
 
-    def visit(self, mark: str, outlet: Outlet) -> AsyncIterator[Visited]:
+    def visit(self, mark: str, outlet: Outlet) -> AsyncGenerator[Visited]:
         """Yield the events of one visitor's run after `mark` ("" for the beginning), paced by the source.
 
         Raises `ValueError` at once when the mark is not of a run. Only called where `is_private`.

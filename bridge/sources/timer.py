@@ -7,7 +7,7 @@ first event comes at once, its marks are its numbers, so that any process goes o
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
@@ -123,7 +123,7 @@ class Timer(Source):
             last = n
             outlet.emit([self._message(n, outlet, clock)])
 
-    def visit(self, mark: str, outlet: Outlet, clock: Clock = SYSTEM) -> AsyncIterator[Visited]:
+    def visit(self, mark: str, outlet: Outlet, clock: Clock = SYSTEM) -> AsyncGenerator[Visited]:
         """Yield a visitor's events after `mark`: the first at once, one after a mark when it is due."""
         if mark and not self._is_mark(mark):
             raise ValueError("not a mark of this timer's runs")
@@ -133,7 +133,7 @@ class Timer(Source):
         """Tell whether `mark` is the number of a run's last event, or one beyond it."""
         return self.count is not None and _MARK.fullmatch(mark) is not None and int(mark) >= self.count - 1
 
-    async def _visit(self, first: int, outlet: Outlet, clock: Clock) -> AsyncIterator[Visited]:
+    async def _visit(self, first: int, outlet: Outlet, clock: Clock) -> AsyncGenerator[Visited]:
         pace = self._pace(clock)
         for n in self._numbers(first):
             if n:

@@ -12,7 +12,7 @@ import os
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from bridge.errors import SourceError
@@ -98,7 +98,7 @@ class FileBacklog:
         self._key, self._mark = found
         self._end = self._mark.position.offset
 
-    async def read(self, mark: str) -> AsyncIterator[Sequence[tuple[str, Message]]]:
+    async def read(self, mark: str) -> AsyncGenerator[Sequence[tuple[str, Message]]]:
         """Yield batches of (mark, message) after `mark`; raises `SourceError` when its generation is gone."""
         fd = await self._shelf.take(self._key)
         try:
