@@ -79,7 +79,7 @@ def _endpoint(spec: RouteSpec, config: Config, bus: Bus, made: Mapping[str, Inta
         heartbeat=Heartbeat(beat.every, beat.visible) if beat is not None else None,
         listing=_listing(spec),
         entries=partial(_entries, route, sources),
-        channels=lambda: [channel.captures for channel in route.channels.values() if channel.next],
+        channels=lambda: [channel.captures for channel in route.channels.values() if channel.events],
         gone=spec.gone,
     )
 

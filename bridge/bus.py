@@ -4,6 +4,7 @@
 between a subscriber's replay and its live stream, and no subscriber can hold up a source.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -62,6 +63,10 @@ class Bus:
         self._keep_bounds()
         return [f"{self.epoch}-{seq}" for seq in seqs]
 
+    def skipped(self, source: str) -> Counter[str]:
+        """Count, by reason, the source's events that had no place on a route that wanted them."""
+        return sum((route.skipped for route in self._wanted.get(source, ()) if route.skipped), Counter[str]())
+
     def lose(self, source: str, loss: Loss) -> None:
         """Announce a loss on the channels it concerns, in its place in the order."""
         for route in self._wanted.get(source, ()):
@@ -85,9 +90,9 @@ class Bus:
         for route in self._wanted.get(source, ()):
             if route.terms.notifies:
                 self.seq += 1
+                # Those that nobody listens to now, too: who resumes must not hear of an old state as the last one.
                 for channel in route.channels.values():
-                    if channel.wake is not None:
-                        channel.append([Record(self.seq, self._clock(), frame, is_control=True)], self._clock())
+                    channel.append([Record(self.seq, self._clock(), frame, is_control=True)], self._clock())
 
     def end(self, source: str) -> None:
         """Tell that nothing more will come of the source; a route whose sources have all ended ends its streams."""
@@ -112,9 +117,10 @@ class Bus:
         return route.channel(place)
 
     def release(self, route: Route, channel: Channel) -> None:
-        """Forget a channel that its last subscriber has left and that holds nothing."""
-        if channel.next == 0 and channel.wake is None:
-            route.channels.pop(route.place(channel.captures), None)
+        """Forget a channel that its last subscriber has left and that never had an event."""
+        place = route.place(channel.captures)
+        if channel.events == 0 and channel.wake is None and route.channels.pop(place, None) is not None:
+            channel.close()
 
     def expire(self) -> None:
         """Evict what is too old in channels that nothing is appended to. Called now and then."""

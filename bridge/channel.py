@@ -124,14 +124,15 @@ class Channel:
 
     @property
     def spare(self) -> int:
-        """Return what this channel could give back, in bytes: all but its newest record."""
-        newest = self.newest
-        return self.bytes - cost(newest) if newest is not None else 0
+        """Return what this channel could give back, in bytes: all but its newest event."""
+        if self.newest is None:
+            return 0
+        return self.bytes - sum(cost(self._at(at)) for at in range(self._last_to_keep(), self.next))
 
     def append(self, records: Sequence[Record], now: float) -> None:
         """Add the newest records, oldest first, evict what is over the bounds, and wake the pump. Never awaits."""
         before = self.bytes
-        ordinal = self.next
+        ordinal = begin = self.next
         if ordinal == 0 and self.lost_through == 0:
             self.origin = records[0].seq
         for record in records:
@@ -147,7 +148,8 @@ class Channel:
         if self.table is not None:
             self._update(self.table, records)
         self._mark(now)
-        self._evict(now)
+        # What has just come stays until more comes: the pump has not given it to anybody yet.
+        self._evict(now, begin if self.wake is not None else self.next)
         self._budget.used += self.bytes - before
         if self.wake is not None:
             self.wake()
@@ -184,7 +186,9 @@ class Channel:
 
     def read(self, ordinal: int, limit: int) -> list[Record]:
         """Return the records from the ordinal on that fit `limit` bytes together; one at least."""
-        return _fit(islice(self._log, ordinal - self.first + self._start, None), limit)
+        # By index: to skip to a place in a long log with `islice` would walk there.
+        log, start = self._log, ordinal - self.first + self._start
+        return _fit((log[at] for at in range(start, len(log))), limit)
 
     def missed(self, ordinal: int) -> int:
         """Count the events from the ordinal on that the log no longer has."""
@@ -200,13 +204,13 @@ class Channel:
         before = self.bytes
         if self.next > (self._marks[-1][1] if self._marks else 0):
             self._mark(now)  # what came after the last mark would otherwise stay until the channel grows again
-        self._evict(now)
+        self._evict(now, self.next)
         self._budget.used += self.bytes - before
 
     def shrink(self, size: int) -> None:
         """Evict the oldest until `size` bytes are free, for the budget of the process; the newest stays."""
         before = self.bytes
-        while self.bytes > max(before - size, 0) and self.next - self.first > 1:
+        while self.bytes > max(before - size, 0) and self.first < self._last_to_keep():
             self._drop_until(self.first + 1)
         while self.table and self.bytes > max(before - size, 0):
             self._forget(self.table)
@@ -241,11 +245,12 @@ class Channel:
         if not self._marks or now - self._marks[-1][0] >= self._bounds.age / AGE_MARKS:
             self._marks.append((now, self.next))
 
-    def _evict(self, now: float) -> None:
+    def _evict(self, now: float, before: int) -> None:
+        """Drop what is over the bounds, of what stands before that ordinal."""
         bounds = self._bounds
         keep_from = self.next - bounds.events
         horizon = now - bounds.age
-        last = self._last_to_keep()
+        last = min(self._last_to_keep(), before)
         while self._marks and self._marks[0][0] <= horizon:
             keep_from = max(keep_from, self._marks[0][1])
             if self._marks[0][1] > last:

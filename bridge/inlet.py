@@ -1,7 +1,10 @@
 """The inlet: the one door through which a source's messages reach the bus, and through which it is read back."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+
+import structlog
 
 from bridge.bus import Bus
 from bridge.event import Event, Loss, Message
@@ -10,6 +13,8 @@ from bridge.route import Route
 from bridge.sources.base import Backlog
 from bridge.subscription import EventId
 from bridge.supervisor import Health
+
+log = structlog.get_logger()
 
 
 class Inlet:
@@ -21,6 +26,7 @@ class Inlet:
         self.source = source
         #: Messages taken in.
         self.messages = 0
+        self._skipped: Counter[str] = Counter()
         self._normalise = normalise
         self._bus = bus
         self._health = health
@@ -29,7 +35,13 @@ class Inlet:
     def emit(self, messages: Sequence[Message]) -> Sequence[str]:
         """Publish a batch; return the ids given."""
         self.messages += len(messages)
-        return self._bus.publish(self.source, self._normalise(messages))
+        ids = self._bus.publish(self.source, self._normalise(messages))
+        skipped = self._bus.skipped(self.source)
+        if skipped != self._skipped:
+            # `events` and reasons are of this batch; the log's cap keeps a flood of them down.
+            log.warning("events skipped", source=self.source, **_words(skipped - self._skipped))
+            self._skipped = skipped
+        return ids
 
     def lose(self, loss: Loss) -> None:
         """Announce a loss."""
@@ -55,3 +67,7 @@ class Inlet:
                 ids = [str(EventId(self._bus.epoch, cut, at)) for at, _ in batch]
                 frames = [route.frame(self.source, event, id) for event, id in zip(events, ids, strict=True)]
                 yield batch[-1][0], b"".join(frames)
+
+
+def _words(skipped: Counter[str]) -> dict[str, object]:
+    return {"events": skipped.total(), "reasons": sorted(skipped)}

@@ -145,8 +145,7 @@ class Route:
         if self.terms.oversize == "skip":
             return Subscription.gap("oversize", 1, None, None)
         if self.terms.oversize == "truncate":
-            cut = wire.encode(id, name, data[: self._limit].decode(errors="ignore"))
-            return Subscription.gap("oversize", 0, None, None) + cut
+            return self._cut(data, name, id)
         # The id says that all of it has come, so the last part alone carries it.
         parts = [wire.encode(id, name, part) for part in wire.split(data, self._limit)]
         return b"".join(part.partition(b"\n")[2] for part in parts[:-1]) + parts[-1]
@@ -178,16 +177,20 @@ class Route:
     def _oversize(self, data: bytes, name: str, seq: int, epoch: str) -> list[tuple[bytes, bool]]:
         """Return the frames that stand for an event over the limit, and whether each is a control frame.
 
-        The bus left a sequence number free for each (`pieces`), the gap before a cut event included.
+        The bus left a sequence number free for each (`pieces`).
         """
         if self.terms.oversize == "split":
             parts = enumerate(wire.split(data, self._limit), seq)
             return [(wire.encode(f"{epoch}-{number}", name, part), False) for number, part in parts]
         if self.terms.oversize == "skip":
             return [_skipped()]
+        return [(self._cut(data, name, f"{epoch}-{seq}"), False)]
+
+    def _cut(self, data: bytes, name: str, id: str) -> bytes:
+        """Encode the beginning of the data, with the gap that says so in one frame: whoever gets one gets both."""
         # `missed` is 0: the event comes, but not all of it.
-        cut = wire.encode(f"{epoch}-{seq + 1}", name, data[: self._limit].decode(errors="ignore"))
-        return [(Subscription.gap("oversize", 0, None, None), True), (cut, False)]
+        cut = wire.encode(id, name, data[: self._limit].decode(errors="ignore"))
+        return Subscription.gap("oversize", 0, None, None) + cut
 
     def _name(self, feed: Feed, event: Event) -> str | None:
         if event.is_tombstone:

@@ -13,6 +13,7 @@ Nothing here awaits: a cursor opened at one instant and the channel's head of th
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final, Literal, NamedTuple
 
 from bridge import wire
@@ -150,9 +151,16 @@ class Subscription:
         gap = self._fall() if self.is_slow else b""
         if self._cut:
             return gap or self._read_snapshot(limit)
-        records = self.channel.read(self._ordinal, limit)
+        records = self._within(self.channel.read(self._ordinal, limit))
         self._ordinal += len(records)
         return gap + self._take(records)
+
+    def _within(self, records: list[Record]) -> list[Record]:
+        """Cut the records where a resume meets its bound of events."""
+        if self.left is None or len(records) <= self.left.events:
+            return records
+        ends = (at for at, record in enumerate(records, 1) if not record.is_control)
+        return records[: next(islice(ends, max(self.left.events - 1, 0), None), len(records))]
 
     def leave(self, ordinal: int, events: int) -> None:
         """Take the cursor back from the pump, which delivered `events` up to the ordinal."""
@@ -170,7 +178,7 @@ class Subscription:
         return data
 
     def _read_snapshot(self, limit: int) -> bytes:
-        records = self.channel.snapshot(self._seen, self._cut, limit)
+        records = self._within(self.channel.snapshot(self._seen, self._cut, limit))
         if not records:
             self._cut = 0
             table = self.channel.table

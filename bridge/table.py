@@ -6,7 +6,6 @@ for a reader nor kept alive by a slow one.
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import islice
 
 from bridge.bounds import cost
 from bridge.event import Record
@@ -56,10 +55,11 @@ class Table:
 
     def after(self, seq: int, through: int) -> Iterator[Record]:
         """Yield the records after `seq`, up to `through`, ascending."""
-        for at in islice(self._order, bisect_right(self._order, seq), None):
-            if at > through:
+        order = self._order
+        for index in range(bisect_right(order, seq), len(order)):
+            if order[index] > through:
                 return
-            if (record := self._by_seq.get(at)) is not None:
+            if (record := self._by_seq.get(order[index])) is not None:
                 yield record
 
     def _remove(self, key: str) -> Record | None:

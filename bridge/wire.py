@@ -113,8 +113,9 @@ def lines(frames: bytes) -> bytes:
 
 
 def id_of(frame: bytes) -> str:
-    """Return the id of a source event's frame, which `encode` put first."""
-    return frame[4 : frame.index(b"\n")].decode()
+    """Return the id of a source event's frame, which `encode` put first; a gap may stand before it."""
+    start = frame.index(b"id: ") + 4
+    return frame[start : frame.index(b"\n", start)].decode()
 
 
 def clean(text: str) -> str:

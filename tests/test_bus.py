@@ -2,7 +2,7 @@
 
 import orjson
 
-from bridge import channel as channels
+from bridge import channel as channels, wire
 from bridge.bounds import OVERHEAD
 from bridge.bus import Bounds, Bus
 from bridge.event import Event, Loss
@@ -87,7 +87,7 @@ def test_a_loss_before_the_channel_exists_is_told_to_who_comes_back():
 
 
 def test_open_streams_hear_how_their_source_is():
-    """Where the route asks for it; a newcomer is told of a source that is down."""
+    """Where the route asks for it, and so do those who come back; a newcomer is told of a source that is down."""
     hub = bus()
     told, quiet = attached(hub, Terms(path="/{a}", names=("a",), notifies=True)), attached(hub, Terms(path="/"))
     hub.publish("s", [event(captures={"a": "1"}), event(captures={"a": "2"})])
@@ -99,7 +99,7 @@ def test_open_streams_hear_how_their_source_is():
         {"source": "s", "state": "down", "since": 50.0, "error": "gone \ufffd"},
         {"source": "s", "state": "up", "since": 60.0, "error": None},
     ]
-    assert len(history(told, a="2")) == 1
+    assert len(history(told, a="2")) == 3
     assert [name for name, _, _ in history(quiet)] == ["message", "message"]
     assert not hub.down
     hub.announce("s", "down", 70.0, None)
@@ -234,3 +234,29 @@ def test_quiet_channels_age():
     hub.expire()
     assert ids(route) == ["e-3"]
     assert hub.budget.used == route.channels[()].bytes
+
+
+def test_a_cut_event_brings_its_gap_to_whoever_gets_it():
+    """A newcomer with `last`, one with a snapshot, one who resumes: none takes half a text for a whole one."""
+    hub = bus(event=1024)
+    route = attached(hub, Terms(path="/", key="key", start="snapshot"))
+    hub.publish("s", [event("x" * 2000, key="k")])
+    log = route.channels[()]
+    for found in (log.read(log.last(1), 1), log.snapshot(0, 99, 1)):
+        names = [name for name, _, _ in reference.parse(found[0].frame).events]
+        assert names == ["bridge.gap", "message"]
+        assert wire.id_of(found[0].frame) == "e-1"
+
+
+def test_an_address_that_never_had_an_event_is_forgotten():
+    """Whatever was told to those who waited there; its bytes are given back."""
+    hub = bus()
+    route = attached(hub, Terms(path="/{a}", names=("a",), notifies=True))
+    typed = hub.channel(route, {"a": "typo"})
+    assert typed is not None
+    typed.wake = lambda: None
+    hub.announce("s", "down", 50.0, None)
+    typed.wake = None
+    hub.release(route, typed)
+    assert not route.channels
+    assert hub.budget.used == 0

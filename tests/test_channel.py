@@ -417,7 +417,7 @@ class Model:
     def shrink(self, size: int, *, is_keyed: bool) -> None:
         """Forget the oldest, of the log first, until the size is free."""
         goal = max(self.size(is_keyed=is_keyed) - size, 0)
-        while self.size(is_keyed=is_keyed) > goal and len(self.log) > 1:
+        while self.size(is_keyed=is_keyed) > goal and len(self.log) > self.floor():
             self.drop()
         while is_keyed and self.size(is_keyed=is_keyed) > goal and self.table:
             self.forget(self.log[0].seq)

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from structlog.testing import capture_logs
+
 from bridge.bus import Bounds, Bus
 from bridge.event import Loss, Message
 from bridge.inlet import Inlet
@@ -85,3 +87,14 @@ async def test_a_backlog_is_read_under_ids_that_name_its_places():
         ("2", b"id: e-9.m1\nevent: tick\ndata: a\n\n"),
         ("3", b"id: e-9.3\nevent: tick\ndata: c\n\n"),
     ]
+
+
+def test_what_has_no_place_on_a_route_is_logged():
+    """With how many and why, once a batch: an event that vanishes must leave a trace."""
+    door = Door()
+    with capture_logs() as logs:
+        door.inlet.emit([message("a"), message("b", "9x"), message("c", "no name")])
+        door.inlet.emit([message("d")])
+    [line] = [line for line in logs if line["event"] == "events skipped"]
+    assert line["events"] == 2
+    assert line["reasons"] == ["`event` makes a name that an event may not have"]

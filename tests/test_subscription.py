@@ -699,3 +699,12 @@ class TestTables(Tables.TestCase):
     """A snapshot with what comes after it is the truth."""
 
     settings = settings(stateful_step_count=40)
+
+
+def test_a_replay_is_bounded_to_the_event():
+    """However many fit one read: three, no more, and the notices between them are not counted."""
+    log = channel(record(1), record(2), loss(3), record(4), record(5), record(6))
+    subscription, _ = opened(log, Want("e-1"), replay=Replay(3, HUGE))
+    expected = [record(2), loss(3), record(4), record(5)]
+    assert subscription.read(HUGE) == b"".join(each.frame for each in expected)
+    assert subscription.is_spent

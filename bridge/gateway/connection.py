@@ -179,10 +179,10 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on with what is pending, then be written to again."""
         self.is_paused = False
+        self._unwatch()  # the peer takes bytes; a new pause begins a new watch
         self._pour()
         if self.is_paused or self._pending:
             return
-        self._unwatch()
         if self._farewell is not None and self.is_closing:
             self._leave()
             return

@@ -108,7 +108,8 @@ async def test_a_live_id_that_history_lost_is_told_and_served_from_the_source():
         log.write("0")
         id = (await first.event()).id
         first.reset()
-        log.write(*lines(1, 30))
+        log.write(*lines(1, 29))
+        log.write("29")
         again = await served.open("/s", id=id)
         assert await read_to(again, 29) == list(range(30))
         assert [gap["reason"] for gap in again.gaps] == ["evicted"]
