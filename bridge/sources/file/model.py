@@ -109,7 +109,8 @@ class Lines(BaseModel):
     )
     over: Literal["split", "skip"] = Field(
         default="split",
-        description="What becomes of a longer line: `split` into several events, or `skip`ped with a gap announced.",
+        description="What becomes of a longer line: `split` into several events, or `skip`ped; a live stream is told "
+        "with a gap, one that reads the file back is not yet.",
         examples=["skip"],
     )
     flush: Annotated[Duration, AfterValidator(_bounded(MIN_FLUSH, MAX_FLUSH, "a duration of 10ms to 1h"))] = Field(
