@@ -26,7 +26,15 @@ NO_FACTS: Final[Mapping[str, Fact]] = MappingProxyType({})
 
 #: Why something was lost, as `bridge.gap` tells it.
 Reason = Literal[
-    "evicted", "epoch", "slow", "source_rotated", "source_reset", "broker_session_lost", "broker_overflow", "oversize"
+    "evicted",
+    "epoch",
+    "slow",
+    "source_rotated",
+    "source_reset",
+    "broker_session_lost",
+    "broker_overflow",
+    "oversize",
+    "undecodable",
 ]
 
 
@@ -52,6 +60,10 @@ class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     content_type: str = ""
     #: A deletion: Kafka's null value, MQTT's cleared retained message, a pushed DELETE.
     is_tombstone: bool = False
+    #: The payload stands for bytes that are no text: it is their base64 (RFC 4648, section 4).
+    is_base64: bool = False
+    #: Where the source would go on after this message, as text of `bridge.position`; "" where it has no such place.
+    position: str = ""
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +94,9 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     headers: Mapping[str, str]
     facts: Mapping[str, Fact]
     is_tombstone: bool
+    is_base64: bool = False
+    #: Where the source would go on after it, or "".
+    position: str = ""
 
 
 def cloudevent(event: Event, id: str) -> str:
@@ -94,7 +109,7 @@ def cloudevent(event: Event, id: str) -> str:
         "subject": event.subject,
         "time": _timestamp(event.time),
         "datacontenttype": event.content_type or "text/plain",
-        "data": None if event.is_tombstone else event.data,
+        "data_base64" if event.is_base64 else "data": None if event.is_tombstone else event.data,
     }
     told = {name: part for name, part in value.items() if part != ""}
     try:

@@ -40,12 +40,14 @@ class Normaliser:
             time=message.time,
             content_type=message.content_type,
             text=text,
-            data=_parse(text) if self._parses and text else text,
+            data=_parse(text) if self._parses and text and not message.is_base64 else text,
             key=message.key,
             captures=message.captures,
             headers=message.headers,
             facts=message.facts,
             is_tombstone=message.is_tombstone,
+            is_base64=message.is_base64,
+            position=message.position,
         )
         return self._captured(event) if self._capture else event
 

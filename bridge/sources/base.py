@@ -9,13 +9,14 @@ methods will do.
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from bridge.event import Loss, Message
+from bridge.position import Position
 
 
 class Outlet(Protocol):
@@ -47,11 +48,55 @@ class Backlog(Protocol):
     it, what was emitted before is.
     """
 
-    def read(self, mark: str) -> AsyncGenerator[Sequence[tuple[str, Message]]]:
+    def read(self, mark: str) -> AsyncGenerator[Sequence[tuple[str, Message | Loss]]]:
         """Yield batches of (mark, message), oldest first, after `mark` ("" for the beginning).
 
-        A mark is of `[A-Za-z0-9.]`, at most 64 characters, and names the place just after its message. Raises
-        `SourceError` when the mark is of a generation that is gone. A batch holds some 64 KiB at most.
+        A mark names the place just after its message. That of a file is of `[A-Za-z0-9.]`, at most 64 characters;
+        that of a log (`Log`) is said there. A loss stands where something is missing; its mark is the place after
+        what was lost. Raises `SourceError` when the mark is of a generation that is gone. A batch holds some 64 KiB
+        at most, and is never empty.
+        """
+
+
+class Log(Protocol):
+    """A partitioned log that a source reads, and can read again from any place: what `Message.position` names.
+
+    A source offers it in `Place.log` as long as it knows where it stands.
+    """
+
+    @property
+    def start(self) -> Position:
+        """Where this process began to read, or went on after a loss: all messages since then have been emitted."""
+
+    @property
+    def head(self) -> Position:
+        """Where it stands: just after the last message emitted."""
+
+    def back(self) -> Backlog:
+        """Return all that the log still has up to this instant's head; its marks are positions, as text.
+
+        Messages of several partitions come in any order that keeps each partition's own. A mark stands for
+        everything read so far, so it only grows. What lies before the log's first offset is told with a `Loss`
+        (`evicted`, or `source_reset` where the log was made anew). Raises `SourceError` when the log cannot be read.
+        """
+
+    def numbered(self, number: int) -> Backlog | None:
+        """Return what came after the event with that number of ours, up to this instant; None when it is forgotten.
+
+        Its marks are those numbers, as text: what is read back keeps the id that it had. For routes whose ids are a
+        sequence.
+        """
+
+    async def reach(self, position: Position) -> bool:
+        """Wait until all before the position has been emitted; False when that does not happen within seconds.
+
+        A client that comes over from a faster replica knows more than this one has read.
+        """
+
+    async def at(self, time: float) -> Position:
+        """Return the place before the first message that is not older than `time` (Unix seconds).
+
+        Raises `SourceError` when the log cannot be asked now.
         """
 
 
@@ -84,6 +129,10 @@ class Place:
     backlog: Callable[[Mapping[str, str]], Backlog | None] = _nothing
     #: The captures of all that exists now (files, empty ones too).
     entries: Callable[[], Sequence[Mapping[str, str]] | None] = _nothing
+    #: The log that the source reads; None for other sources, and before it knows its place there.
+    log: Log | None = None
+    #: What a run leaves to the next one in this process: where it stood. A new process begins without.
+    kept: dict[str, object] = field(default_factory=dict[str, object])
 
 
 class Source(BaseModel, ABC):
@@ -105,6 +154,11 @@ class Source(BaseModel, ABC):
     def facts(self) -> frozenset[str]:
         """Return the names that the source itself adds to every message."""
         return frozenset()
+
+    @property
+    def is_log(self) -> bool:
+        """Tell whether its messages carry positions and it offers a `Log`, so that ids of routes may be positions."""
+        return False
 
     @property
     def is_private(self) -> bool:
