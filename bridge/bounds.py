@@ -1,7 +1,7 @@
 """How much of the past is kept: by a channel, and by all of them together."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.event import Record
 
@@ -34,3 +34,15 @@ class Budget:
 def cost(record: Record) -> int:
     """Return what keeping the record takes, in bytes."""
     return len(record.frame) + OVERHEAD
+
+
+class Lost(NamedTuple):
+    """What earlier channels of a name kept when they were dropped."""
+
+    #: The highest sequence number.
+    through: int = 0
+    #: The newest time, Unix seconds.
+    since: float = float("-inf")
+
+
+NOTHING: Final = Lost()

@@ -11,14 +11,14 @@ Rule 4: with keys, the latest record of each key outlives the log, in a table wi
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from bridge.bounds import OVERHEAD, Bounds, Budget, cost
+from bridge.bounds import NOTHING, OVERHEAD, Bounds, Budget, Lost, cost
 from bridge.event import Record
-from bridge.table import Table
+from bridge.table import Table, fit
 
 #: Control records whose place is remembered so that `missed` counts events alone. Past it, old ones count as
 #: events: a number too high by a few in a channel that had thousands of gaps.
@@ -68,7 +68,7 @@ class Channel:
         budget: Budget,
         *,
         is_keyed: bool = False,
-        lost_through: int = 0,
+        lost: Lost = NOTHING,
     ) -> None:
         self.captures = captures
         self._bounds = bounds
@@ -79,17 +79,18 @@ class Channel:
         self._marks: deque[tuple[float, int]] = deque()  # (time, ordinal): all before the ordinal came by then
         self._controls: deque[int] = deque(maxlen=MAX_CONTROLS)
         self._newest_event = -1  # its ordinal
-        self.table = Table() if is_keyed else None
+        # Of an earlier channel of this name keys may have been lost, so no snapshot of this one is whole.
+        self.table = Table(evicted=int(lost.since > NOTHING.since)) if is_keyed else None
         #: The ordinal of the oldest record kept.
         self.first = 0
         #: Events ever appended, control records not among them.
         self.events = 0
         #: The highest sequence number that can no longer be given.
-        self.lost_through = lost_through
+        self.lost_through = lost.through
         #: The sequence number of the first record ever appended here; 0 where an earlier channel of the name had more.
         self.origin = 0
         #: The newest time among what can no longer be given, for `since`.
-        self.lost_since = float("-inf")
+        self.lost_since = lost.since
         #: Seconds by which the newest event was late: from its own time to its arrival here.
         self.lag = 0.0
         #: Nothing more will come.
@@ -188,7 +189,7 @@ class Channel:
         """Return the records from the ordinal on that fit `limit` bytes together; one at least."""
         # By index: to skip to a place in a long log with `islice` would walk there.
         log, start = self._log, ordinal - self.first + self._start
-        return _fit((log[at] for at in range(start, len(log))), limit)
+        return fit((log[at] for at in range(start, len(log))), limit)
 
     def missed(self, ordinal: int) -> int:
         """Count the events from the ordinal on that the log no longer has."""
@@ -197,7 +198,7 @@ class Channel:
 
     def snapshot(self, after: int, through: int, limit: int) -> list[Record]:
         """Return the latest records per key after a sequence number, up to another, that fit `limit` bytes together."""
-        return _fit(self.table.after(after, through), limit) if self.table is not None else []
+        return fit(self.table.after(after, through), limit) if self.table is not None else []
 
     def expire(self, now: float) -> None:
         """Evict what is too old; for channels that nothing is appended to."""
@@ -220,6 +221,12 @@ class Channel:
     def close(self) -> None:
         """Give back what the channel holds of the budget."""
         self._budget.used -= self.bytes
+
+    def discard(self) -> None:
+        """Close it, and note all that it keeps as lost."""
+        self.close()
+        for record in (*islice(self._log, self._start, None), *(self.table or ())):
+            self._lose(record)
 
     def _at(self, ordinal: int) -> Record:
         return self._log[ordinal - self.first + self._start]
@@ -285,13 +292,3 @@ class Channel:
         if self._start and (len(self._log) <= SHORT_LOG or self._start > len(self._log) >> 4):
             del self._log[: self._start]
             self._start = 0
-
-
-def _fit(records: Iterator[Record], limit: int) -> list[Record]:
-    out: list[Record] = []
-    for record in records:
-        limit -= len(record.frame)
-        if limit < 0 and out:
-            break
-        out.append(record)
-    return out

@@ -11,7 +11,7 @@ from bridge.event import Event, Loss, Message
 from bridge.normalise import Normaliser
 from bridge.route import Route
 from bridge.sources.base import Backlog
-from bridge.subscription import EventId
+from bridge.subscription import EventId, Subscription
 from bridge.supervisor import Health
 
 log = structlog.get_logger()
@@ -63,10 +63,14 @@ class Inlet:
         """Yield (mark, frames) of what the source reads back itself, under ids that name the place in it."""
         async with aclosing(backlog.read(mark)) as batches:
             async for batch in batches:
-                events = self._normalise([message for _, message in batch])
-                ids = [str(EventId(self._bus.epoch, cut, at)) for at, _ in batch]
-                frames = [route.frame(self.source, event, id) for event, id in zip(events, ids, strict=True)]
+                frames = [self._frame(item, EventId(self._bus.epoch, cut, at), route) for at, item in batch]
                 yield batch[-1][0], b"".join(frames)
+
+    def _frame(self, item: Message | Loss, id: EventId, route: Route) -> bytes:
+        if isinstance(item, Loss):
+            return Subscription.gap(item.reason, item.missed, None, None)
+        [event] = self._normalise([item])
+        return route.frame(self.source, event, str(id))
 
 
 def _words(skipped: Counter[str]) -> dict[str, object]:

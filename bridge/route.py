@@ -12,7 +12,7 @@ from typing import Final, Literal
 import orjson
 
 from bridge import wire
-from bridge.bounds import Bounds, Budget
+from bridge.bounds import Bounds, Budget, Lost
 from bridge.channel import Channel
 from bridge.event import Event, Loss, Record, cloudevent
 from bridge.expression import Scope, find
@@ -68,6 +68,8 @@ class Route:
         self.skipped: Counter[str] = Counter()
         #: What a subscriber of a channel that does not exist any more has lost, as a sequence number.
         self.lost_through = 0
+        #: The newest time among what such channels kept.
+        self.lost_since = float("-inf")
         #: Sources of which more may come.
         self.running = set(self.feeds)
         self._budget = budget
@@ -106,7 +108,7 @@ class Route:
                 self.terms.bounds,
                 self._budget,
                 is_keyed=self._find_key is not None,
-                lost_through=self.lost_through,
+                lost=Lost(self.lost_through, self.lost_since),
             )
             channel.is_ended = not self.running
         return channel
@@ -126,9 +128,9 @@ class Route:
     def drop(self, place: tuple[str, ...]) -> None:
         """Forget a channel that nobody listens to; who comes back to it is told."""
         channel = self.channels.pop(place)
-        newest = channel.newest
-        self.lost_through = max(self.lost_through, channel.lost_through, newest.seq if newest is not None else 0)
-        channel.close()
+        channel.discard()
+        self.lost_through = max(self.lost_through, channel.lost_through)
+        self.lost_since = max(self.lost_since, channel.lost_since)
 
     def subscribe(self, channel: Channel, epoch: str) -> Subscription:
         """Make a cursor over one of the channels."""

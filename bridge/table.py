@@ -16,7 +16,7 @@ class Table:
 
     __slots__ = ("_by_seq", "_order", "_seqs", "bytes", "evicted")
 
-    def __init__(self) -> None:
+    def __init__(self, *, evicted: int = 0) -> None:
         self._seqs: dict[str, int] = {}
         self._by_seq: dict[int, Record] = {}
         # All sequence numbers in order, superseded ones included until there are as many as live ones: so a reader
@@ -24,7 +24,10 @@ class Table:
         self._order: list[int] = []
         self.bytes = 0
         #: How many keys had to leave for the bounds.
-        self.evicted = 0
+        self.evicted = evicted
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._by_seq.values())
 
     def __len__(self) -> int:
         return len(self._seqs)
@@ -69,3 +72,14 @@ class Table:
         record = self._by_seq.pop(seq)
         self.bytes -= cost(record)
         return record
+
+
+def fit(records: Iterator[Record], limit: int) -> list[Record]:
+    """Take the records that fit `limit` bytes together; one at least."""
+    out: list[Record] = []
+    for record in records:
+        limit -= len(record.frame)
+        if limit < 0 and out:
+            break
+        out.append(record)
+    return out

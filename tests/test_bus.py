@@ -1,13 +1,14 @@
 """The bus: one sequence, losses in their place, how sources are, and what the process may keep."""
 
 import orjson
+import pytest
 
 from bridge import channel as channels, wire
 from bridge.bounds import OVERHEAD
 from bridge.bus import Bounds, Bus
 from bridge.event import Event, Loss
 from bridge.route import Feed, Route, Terms
-from bridge.subscription import Replay, Want
+from bridge.subscription import Replay, Start, Subscription, Want
 from tests import reference
 from tests.hub import Now, attached, bus, event, frames, history, ids
 
@@ -180,6 +181,41 @@ def test_channels_are_bounded_and_those_that_were_quiet_the_longest_go():
     assert (name, orjson.loads(data)["reason"], orjson.loads(data)["missed"]) == ("bridge.gap", "evicted", None)
     quiet = route.subscribe(again, "e").open(Want(f"e-{hub.seq}"), head=hub.seq, replay=Replay())
     assert b"bridge.gap" not in quiet
+
+
+def reopened(route: Route, hub: Bus, want: Want, start: Start = "live") -> list[tuple[str, str | None]]:
+    """Open a channel anew that was dropped; return the names of what stands first, and why if it is a gap."""
+    channel = hub.channel(route, {"a": "b"})
+    assert channel is not None
+    said = Subscription(channel, "e", start=start, slow="gap").open(want, head=hub.seq, replay=Replay())
+    return [(name, orjson.loads(data).get("reason")) for name, data, _ in reference.parse(said).events]
+
+
+def dropped(key: str | None = None) -> tuple[Bus, Route]:
+    """Return a route that has dropped the channel `b`, whose event was of the time 50."""
+    hub = bus(channels=2)
+    route = attached(hub, Terms(path="/{a}", names=("a",), key=key))
+    for place in "bcd":
+        hub.publish("s", [event(captures={"a": place}, time=50.0)])
+    assert ("b",) not in route.channels
+    return hub, route
+
+
+@pytest.mark.parametrize(("since", "told"), [(50.0, [("bridge.gap", "evicted")]), (51.0, [])])
+def test_who_asks_a_dropped_channel_for_a_time_it_had_is_told(since, told):
+    """What came after the dropped events is whole."""
+    hub, route = dropped()
+    assert reopened(route, hub, Want(since=since)) == told
+
+
+def test_a_snapshot_of_a_channel_that_was_dropped_is_told_not_to_be_whole():
+    """Its keys are gone with it; one that was never dropped is whole."""
+    hub, route = dropped(key="a")
+    assert reopened(route, hub, Want(), "snapshot") == [("bridge.gap", "evicted")]
+    hub = bus()
+    route = attached(hub, Terms(path="/{a}", names=("a",), key="a"))
+    hub.lose("s", Loss(reason="source_reset"))
+    assert reopened(route, hub, Want(), "snapshot") == []
 
 
 def test_dropped_channels_give_their_memory_back():

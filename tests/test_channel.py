@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bridge.bounds import Bounds, Budget, cost
+from bridge.bounds import Bounds, Budget, Lost, cost
 from bridge.channel import AGE_MARKS, MAX_CONTROLS, MAX_TRAILING, SHORT_LOG, Channel
 from bridge.event import Record
 from tests.strategies import bounds
@@ -252,7 +252,7 @@ def test_the_first_number_is_remembered_unless_something_came_before():
     log.append([record(5)], 0.0)
     log.append([record(6)], 0.0)
     assert log.origin == 5
-    again = Channel({}, WIDE, Budget(1), lost_through=6)
+    again = Channel({}, WIDE, Budget(1), lost=Lost(6))
     again.append([record(7)], 0.0)
     assert (again.origin, again.lost_through) == (0, 6)
 

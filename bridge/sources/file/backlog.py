@@ -16,11 +16,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from bridge.errors import SourceError
-from bridge.event import Message
+from bridge.event import Loss, Message
 from bridge.sources.file.begin import MAX_COUNTED, number
 from bridge.sources.file.beneath import close
 from bridge.sources.file.generation import Home, Mark
-from bridge.sources.file.lines import Record, Splitter
+from bridge.sources.file.lines import Splitter
 from bridge.sources.file.position import HEAD, Position, digest
 from bridge.sources.file.reader import messages
 
@@ -84,7 +84,7 @@ class Shelf:
 class Piece(NamedTuple):
     """What one visit to the file brings."""
 
-    batch: Sequence[tuple[str, Message]]
+    batch: Sequence[tuple[str, Message | Loss]]
     position: Position
 
 
@@ -98,7 +98,7 @@ class FileBacklog:
         self._key, self._mark = found
         self._end = self._mark.position.offset
 
-    async def read(self, mark: str) -> AsyncGenerator[Sequence[tuple[str, Message]]]:
+    async def read(self, mark: str) -> AsyncGenerator[Sequence[tuple[str, Message | Loss]]]:
         """Yield batches of (mark, message) after `mark`; raises `SourceError` when its generation is gone."""
         fd = await self._shelf.take(self._key)
         try:
@@ -146,7 +146,7 @@ class FileBacklog:
         self._verify(fd)
         is_end = at.offset + len(data) >= self._end
         wall = time.time()
-        batch: list[tuple[str, Message]] = []
+        batch: list[tuple[str, Message | Loss]] = []
         start = at.offset
         rest = data
         while rest:
@@ -155,8 +155,16 @@ class FileBacklog:
                 taken = self._splitter.take(rest, at, is_end=is_end, is_full=not batch)
             if taken.position == at:
                 break
-            marks = self._marks(taken.records, taken.position.offset, head, before + data, start - len(before))
-            batch += zip(marks, messages(self._home, taken.records, wall), strict=True)
+            # A line that was thrown away stands after the last record, so that one's mark is the place before it: who
+            # is cut there comes back to the line, and is told of it again.
+            end = taken.lost_at if taken.is_lossy else taken.position.offset
+            items: list[Message | Loss] = [*messages(self._home, taken.records, wall)]
+            ends = [*(start for start, _, _ in taken.records[1:]), end][: len(items)]
+            if taken.is_lossy:
+                items.append(Loss(reason="oversize", missed=1))
+                ends.append(end)
+            marks = self._marks(ends, head, before + data, start - len(before))
+            batch += zip(marks, items, strict=True)
             rest = rest[taken.position.offset - at.offset :]
             at = taken.position
         if at.offset == start:
@@ -164,9 +172,8 @@ class FileBacklog:
             at = Position(self._end)
         return Piece(batch, at)
 
-    def _marks(self, records: Sequence[Record], end: int, head: bytes, data: bytes, offset: int) -> Sequence[str]:
-        """Return the marks of records that were cut from `data`, which begins at `offset`."""
-        ends = [*(start for start, _, _ in records[1:]), end]
+    def _marks(self, ends: Sequence[int], head: bytes, data: bytes, offset: int) -> Sequence[str]:
+        """Return the marks of records that end there and were cut from `data`, which begins at `offset`."""
         inode = f"{self._mark.inode:x}"
         whole = f"{inode}h{len(head):x}h{digest(head)[:_HASH]}" if len(head) == HEAD else ""
         marks = []

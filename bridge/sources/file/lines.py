@@ -33,8 +33,13 @@ class Taken(NamedTuple):
     records: Sequence[Record]
     #: Where the next record begins; the same as before if there was nothing to give.
     position: Position
-    #: A line above the limit was thrown away, just after these records.
-    is_lossy: bool = False
+    #: A line above the limit was thrown away, just after these records: the offset where it begins; else -1.
+    lost_at: int = -1
+
+    @property
+    def is_lossy(self) -> bool:
+        """Tell whether a line was thrown away."""
+        return self.lost_at >= 0
 
 
 class Splitter(NamedTuple):
@@ -118,8 +123,8 @@ class Splitter(NamedTuple):
         """Cut one piece from a line above the limit, or begin to skip it; `end` is where the next line begins."""
         if self.skips and not at.is_cut:
             if end is None:
-                return Taken(records, Position(offset + len(text), at.line, is_skipping=True), is_lossy=True)
-            return Taken(records, Position(end, at.line + 1 if at.line else 0), is_lossy=True)
+                return Taken(records, Position(offset + len(text), at.line, is_skipping=True), at.offset)
+            return Taken(records, Position(end, at.line + 1 if at.line else 0), at.offset)
         cut = _boundary(text, self.limit)
         records.append((offset, at.line, text[:cut]))
         return Taken(records, Position(offset + cut, at.line, is_cut=True))
@@ -152,7 +157,7 @@ class Splitter(NamedTuple):
             group = []
         if group:
             return Taken(records, Position(*first, is_cut=at.is_cut and not records))
-        return Taken(records, lines.position, lines.is_lossy)
+        return Taken(records, lines.position, lines.lost_at)
 
 
 def _trim(part: bytes, at: Position) -> tuple[bytes, int]:
