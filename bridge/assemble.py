@@ -2,33 +2,24 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 
 from bridge.bounds import Bounds as History
 from bridge.bus import Bounds, Bus
 from bridge.config.address import RouteAddress
-from bridge.config.model import Config, Last, RouteSpec, SourceSpec
+from bridge.config.model import Config, Last, RouteSpec
 from bridge.expression import looks_inside
 from bridge.gateway.endpoint import Endpoint, Heartbeat, Listing, Retry
 from bridge.gateway.feed import RUN
-from bridge.gateway.supply import Back, Piece, Run, Supply
+from bridge.gateway.supply import Piece, Run, Supply
 from bridge.inlet import Inlet
+from bridge.intake import Intake, LogReadback, Readback
 from bridge.normalise import Normaliser
 from bridge.route import Feed, Route, Terms
 from bridge.sources.base import Place
 from bridge.subscription import Replay
 from bridge.supervisor import Health
 from bridge.template import Template
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """A source with its door to the bus and what it offers while it runs."""
-
-    spec: SourceSpec
-    inlet: Inlet
-    place: Place
 
 
 def bounds(config: Config) -> Bounds:
@@ -104,8 +95,15 @@ def _route(spec: RouteSpec, names: tuple[str, ...], config: Config, bus: Bus) ->
         oversize=spec.oversize,
         is_cloudevents=spec.format == "cloudevents",
         notifies=spec.notify == "source",
+        is_positional=_is_positional(spec, config),
     )
     return Route(terms, feeds, budget=bus.budget, limit=config.limits.event)
+
+
+def _is_positional(spec: RouteSpec, config: Config) -> bool:
+    """Tell whether the ids are the source's positions: by default where it has them and the route is of it alone."""
+    sources = [config.sources[feed.source].source for feed in spec.feeds]
+    return spec.ids != "sequence" and len(sources) == 1 and sources[0].is_log
 
 
 def _listing(spec: RouteSpec) -> Listing | None:
@@ -134,7 +132,13 @@ def _supply(route: Route, sources: Sequence[Intake], bus: Bus) -> Supply:
     source = intake.spec.source
     if source.is_private:
         return Supply(route=route, run=Run(partial(_visit, route, intake), source.is_finished))
-    return Supply(route=route, greet=partial(_greet, route, sources, bus), back=partial(_back, route, intake, bus))
+    greet = partial(_greet, route, sources, bus)
+    if not source.is_log:
+        return Supply(route=route, greet=greet, back=Readback(route, intake, bus).back)
+    reading = LogReadback(route, intake, bus)
+    if route.terms.is_positional:
+        route.where = reading.where
+    return Supply(route=route, greet=greet, archive=reading.archive)
 
 
 def _greet(route: Route, sources: Sequence[Intake], bus: Bus) -> list[bytes]:
@@ -158,19 +162,3 @@ def _visit(route: Route, intake: Intake, mark: str) -> AsyncGenerator[Piece]:
                 yield Piece(route.frame(intake.place.name, event, f"{RUN}-{each.mark}"), each.mark, each.is_last)
 
     return pieces()
-
-
-def _back(route: Route, intake: Intake, bus: Bus, captures: Mapping[str, str]) -> Back | None:
-    """Return what the source reads back for a channel of one file; None where several are merged in it."""
-    whole = {**route.feeds[intake.place.name].bind, **captures}
-    backlog = intake.place.backlog(whole)
-    if backlog is None:
-        return None
-    cut = bus.seq
-
-    async def read(mark: str) -> AsyncGenerator[Piece]:
-        async with aclosing(intake.inlet.read_back(backlog, mark, route, cut)) as found:
-            async for at, frames in found:
-                yield Piece(frames, at)
-
-    return Back(cut, read)

@@ -75,7 +75,7 @@ class Bus:
             route.lost_through = self.seq
             for channel in route.touched(source, loss):
                 newest = channel.newest
-                after = wire.id_of(newest.frame) if newest is not None and not newest.is_control else None
+                after = wire.id_of(newest.frame) or None if newest is not None and not newest.is_control else None
                 frame = Subscription.gap(loss.reason, loss.missed, after, None)
                 channel.append([Record(self.seq, self._clock(), frame, is_control=True)], self._clock())
 

@@ -111,7 +111,7 @@ class Channel:
     @property
     def newest_event(self) -> Record | None:
         """Return the newest event kept; control records are none."""
-        return self._at(self._newest_event) if self._newest_event >= self.first else None
+        return self.at(self._newest_event) if self._newest_event >= self.first else None
 
     @property
     def oldest(self) -> Record | None:
@@ -128,7 +128,7 @@ class Channel:
         """Return what this channel could give back, in bytes: all but its newest event."""
         if self.newest is None:
             return 0
-        return self.bytes - sum(cost(self._at(at)) for at in range(self._last_to_keep(), self.next))
+        return self.bytes - sum(cost(self.at(at)) for at in range(self._last_to_keep(), self.next))
 
     def append(self, records: Sequence[Record], now: float) -> None:
         """Add the newest records, oldest first, evict what is over the bounds, and wake the pump. Never awaits."""
@@ -175,13 +175,13 @@ class Channel:
         ordinal = self.next
         while count > 0 and ordinal > self.first:
             ordinal -= 1
-            count -= not self._at(ordinal).is_control
+            count -= not self.at(ordinal).is_control
         return ordinal
 
     def seq_before(self, ordinal: int) -> int:
         """Return a sequence number before that ordinal's record and not before what was lost ahead of it."""
         if ordinal > self.first:
-            return self._at(ordinal - 1).seq
+            return self.at(ordinal - 1).seq
         # Not what was lost last: a resume from there would read from the table what this cursor steps over.
         return self.oldest.seq - 1 if self.oldest is not None else self.lost_through
 
@@ -228,7 +228,8 @@ class Channel:
         for record in (*islice(self._log, self._start, None), *(self.table or ())):
             self._lose(record)
 
-    def _at(self, ordinal: int) -> Record:
+    def at(self, ordinal: int) -> Record:
+        """Return a record that is kept."""
         return self._log[ordinal - self.first + self._start]
 
     def _update(self, table: Table, records: Sequence[Record]) -> None:

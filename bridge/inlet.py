@@ -1,7 +1,7 @@
 """The inlet: the one door through which a source's messages reach the bus, and through which it is read back."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -11,7 +11,7 @@ from bridge.event import Event, Loss, Message
 from bridge.normalise import Normaliser
 from bridge.route import Route
 from bridge.sources.base import Backlog
-from bridge.subscription import EventId, Subscription
+from bridge.subscription import Subscription
 from bridge.supervisor import Health
 
 log = structlog.get_logger()
@@ -59,18 +59,20 @@ class Inlet:
         """Normalise without publishing: for one subscriber alone."""
         return self._normalise(messages)
 
-    async def read_back(self, backlog: Backlog, mark: str, route: Route, cut: int) -> AsyncGenerator[tuple[str, bytes]]:
-        """Yield (mark, frames) of what the source reads back itself, under ids that name the place in it."""
+    async def read_back(
+        self, backlog: Backlog, mark: str, route: Route, captures: Mapping[str, str], name: Callable[[str], str]
+    ) -> AsyncGenerator[tuple[str, bytes]]:
+        """Yield (mark, frames) of what the source reads back for a channel; `name` makes an id of a mark."""
         async with aclosing(backlog.read(mark)) as batches:
             async for batch in batches:
-                frames = [self._frame(item, EventId(self._bus.epoch, cut, at), route) for at, item in batch]
+                frames = [self._frame(item, route, captures, name(at)) for at, item in batch]
                 yield batch[-1][0], b"".join(frames)
 
-    def _frame(self, item: Message | Loss, id: EventId, route: Route) -> bytes:
+    def _frame(self, item: Message | Loss, route: Route, captures: Mapping[str, str], id: str) -> bytes:
         if isinstance(item, Loss):
             return Subscription.gap(item.reason, item.missed, None, None)
         [event] = self._normalise([item])
-        return route.frame(self.source, event, str(id))
+        return route.frame(self.source, event, id) if route.takes(self.source, event, captures) else b""
 
 
 def _words(skipped: Counter[str]) -> dict[str, object]:

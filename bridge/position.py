@@ -23,6 +23,9 @@ from typing import Final, NamedTuple
 #: Characters of a position at most. An id may have 128 (`wire.MAX_ID`), and proxies see it in a header.
 MAX_TEXT: Final = 120
 
+#: The place before everything, whatever the log: a mark of where a stream began, before the log was asked.
+BEGINNING: Final = "p_0000"
+
 #: Offsets are 63-bit numbers in Kafka's protocol.
 MAX_OFFSET: Final = 2**63 - 1
 
@@ -31,7 +34,7 @@ _PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
 _VALUES: Final = {digit: value for value, digit in enumerate(_DIGITS)}
 _TAG: Final = 4
 
-_GROUP: Final = r"[0-9A-Za-z]{4}(?:\.[0-9A-Za-z]{1,11})*"
+_GROUP: Final = r"[0-9A-Za-z]{4}(?:\.[0-9A-Za-z]{1,11})+"
 _TEXT: Final = re.compile(rf"p_(?P<groups>{_GROUP}(?:_{_GROUP})*)(?:-(?P<last>[0-9A-Za-z]{{1,3}}))?", re.ASCII)
 
 
@@ -57,8 +60,7 @@ def digits(number: int) -> str:
     while number >= len(_DIGITS):
         number, low = divmod(number, len(_PAIRS))
         out = _PAIRS[low] + out
-    out = _DIGITS[number] + out if number else out
-    return out.removeprefix(_DIGITS[0])
+    return _DIGITS[number] + out if number else out
 
 
 def _number(text: str) -> int:
@@ -83,6 +85,8 @@ class Position(NamedTuple):
 
     def __str__(self) -> str:
         """Return the text; it may be longer than an id may be (`MAX_TEXT`)."""
+        if not self.offsets:
+            return BEGINNING
         tags = sorted(self.offsets)
         groups = ["_" + ".".join([tag, *map(digits, self.offsets[tag])]) for tag in tags]
         text = "p" + "".join(groups)
@@ -113,6 +117,13 @@ class Position(NamedTuple):
         """Return the next offset of a partition: 0 for one that is not known here, which came into being later."""
         known = self.offsets.get(part.tag, ())
         return known[part.number] if part.number < len(known) else 0
+
+    def after(self, part: Part, offset: int) -> "Position":
+        """Return the place that has the message at that offset as well."""
+        known = [*self.offsets.get(part.tag, ())]
+        known += [0] * (part.number + 1 - len(known))
+        known[part.number] = offset + 1
+        return Position({**self.offsets, part.tag: tuple(known)}, part)
 
     def has(self, part: Part, offset: int) -> bool:
         """Tell whether the message at that offset lies before this position."""
@@ -152,6 +163,8 @@ class Position(NamedTuple):
 
 @lru_cache(maxsize=4096)  # a search in a channel's log reads the same ids again and again
 def _parse(text: str) -> Position | None:
+    if text == BEGINNING:
+        return Position({})
     match = _TEXT.fullmatch(text)
     if match is None:
         return None
@@ -161,12 +174,13 @@ def _parse(text: str) -> Position | None:
         offsets[tag] = tuple(map(_number, known))
     if any(offset > MAX_OFFSET for known in offsets.values() for offset in known):
         return None
-    if match["last"] is None:
-        return Position(offsets)
-    last = _part(offsets, _number(match["last"]))
-    if last is None or not Position(offsets).next(last):
-        return None
-    position = Position(offsets, last)
+    position = Position(offsets)
+    if match["last"] is not None:
+        last = _part(offsets, _number(match["last"]))
+        if last is None or not position.next(last):
+            return None
+        position = Position(offsets, last)
+    # Other orders, leading zeros, a log twice: what reads the same may not be written in two ways.
     return position if str(position) == text else None
 
 

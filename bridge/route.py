@@ -13,6 +13,7 @@ import orjson
 
 from bridge import wire
 from bridge.bounds import Bounds, Budget, Lost
+from bridge.chain import Where, nowhere
 from bridge.channel import Channel
 from bridge.event import Event, Loss, Record, cloudevent
 from bridge.expression import Scope, find
@@ -55,6 +56,8 @@ class Terms:
     oversize: Oversize = "truncate"
     is_cloudevents: bool = False
     notifies: bool = False
+    #: Ids are the source's own positions, where its messages have one.
+    is_positional: bool = False
 
 
 class Route:
@@ -70,6 +73,8 @@ class Route:
         self.lost_through = 0
         #: The newest time among what such channels kept.
         self.lost_since = float("-inf")
+        #: Where its source stands in the log that the ids are positions of.
+        self.where: Where = nowhere
         #: Sources of which more may come.
         self.running = set(self.feeds)
         self._budget = budget
@@ -134,7 +139,13 @@ class Route:
 
     def subscribe(self, channel: Channel, epoch: str) -> Subscription:
         """Make a cursor over one of the channels."""
-        return Subscription(channel, epoch, start=self.terms.start or "live", slow=self.terms.slow)
+        start = self.terms.start or "live"
+        return Subscription(channel, epoch, start=start, slow=self.terms.slow, where=self.where)
+
+    def takes(self, source: str, event: Event, captures: Mapping[str, str]) -> bool:
+        """Tell whether an event of the source belongs in the channel of these captures."""
+        wanted = {**self.feeds[source].bind, **captures}
+        return all(event.captures.get(name) == value for name, value in wanted.items())
 
     def frame(self, source: str, event: Event, id: str) -> bytes:
         """Encode an event under an id that it already has, for one subscriber alone; b"" if it has no place here."""
@@ -148,9 +159,7 @@ class Route:
             return Subscription.gap("oversize", 1, None, None)
         if self.terms.oversize == "truncate":
             return self._cut(data, name, id)
-        # The id says that all of it has come, so the last part alone carries it.
-        parts = [wire.encode(id, name, part) for part in wire.split(data, self._limit)]
-        return b"".join(part.partition(b"\n")[2] for part in parts[:-1]) + parts[-1]
+        return b"".join(self._parts(data, name, id))
 
     def _record(self, feed: Feed, event: Event, seq: int, epoch: str, out: list[Record]) -> None:
         name = self._name(feed, event)
@@ -163,11 +172,11 @@ class Route:
                 self.skipped["the event has no key"] += 1
                 return
             key = self._key(feed, event, value)
-        id = f"{epoch}-{seq}"
+        id = event.position if self.terms.is_positional and event.position else f"{epoch}-{seq}"
         text = self._text(event, id)
         # Most events are cleared by their length in characters, without being encoded twice.
         if len(text) > self._limit // MAX_UTF8 and len(data := text.encode()) > self._limit:
-            frames = self._oversize(data, name, seq, epoch)
+            frames = self._oversize(data, name, id, seq, epoch)
             if len(frames) > pieces(event, self._limit):
                 # It is what stands around the text that is so long, and the next number is another event's.
                 frames = [_skipped()]
@@ -176,17 +185,24 @@ class Route:
             return
         out.append(Record(seq, event.time, wire.encode(id, name, text), key, event.is_tombstone))
 
-    def _oversize(self, data: bytes, name: str, seq: int, epoch: str) -> list[tuple[bytes, bool]]:
+    def _oversize(self, data: bytes, name: str, id: str, seq: int, epoch: str) -> list[tuple[bytes, bool]]:
         """Return the frames that stand for an event over the limit, and whether each is a control frame.
 
         The bus left a sequence number free for each (`pieces`).
         """
+        if self.terms.oversize == "split" and not id.startswith(epoch):
+            return [(frame, False) for frame in self._parts(data, name, id)]
         if self.terms.oversize == "split":
             parts = enumerate(wire.split(data, self._limit), seq)
             return [(wire.encode(f"{epoch}-{number}", name, part), False) for number, part in parts]
         if self.terms.oversize == "skip":
             return [_skipped()]
-        return [(self._cut(data, name, f"{epoch}-{seq}"), False)]
+        return [(self._cut(data, name, id), False)]
+
+    def _parts(self, data: bytes, name: str, id: str) -> list[bytes]:
+        # The id says that all of it has come, so the last part alone carries it.
+        parts = [wire.encode(id, name, part) for part in wire.split(data, self._limit)]
+        return [*(part.partition(b"\n")[2] for part in parts[:-1]), parts[-1]]
 
     def _cut(self, data: bytes, name: str, id: str) -> bytes:
         """Encode the beginning of the data, with the gap that says so in one frame: whoever gets one gets both."""

@@ -11,39 +11,21 @@ Nothing here awaits: a cursor opened at one instant and the channel's head of th
     leave(...)  takes the cursor back from the pump, which moves all that are at the head together
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from bridge import wire
+from bridge import chain, wire
+from bridge.chain import Where, nowhere
 from bridge.channel import Channel
 from bridge.event import Reason, Record
+from bridge.eventid import EventId
+from bridge.position import MAX_TEXT, Position
+
+__all__ = ["EventId", "Replay", "Start", "Subscription", "Want"]
 
 #: `start` of a route: a word, or the last N events.
 Start = Literal["live", "earliest", "snapshot"] | int
-
-_OURS: Final = re.compile(
-    r"(?P<epoch>[A-Za-z0-9]{1,32})-(?P<seq>0|[1-9]\d{0,17})(?:\.(?P<mark>[A-Za-z0-9.]{1,64}))?", re.ASCII
-)
-
-
-class EventId(NamedTuple):
-    """A position: the run of the process that numbered the event, its number, and a mark within a backlog."""
-
-    epoch: str
-    seq: int
-    #: Within a source's own backlog: the place there. `seq` is then where live events go on after it.
-    mark: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.epoch}-{self.seq}.{self.mark}" if self.mark else f"{self.epoch}-{self.seq}"
-
-    @classmethod
-    def parse(cls, text: str) -> "EventId | None":
-        """Read a `Last-Event-ID`; anything that we cannot have written gives None."""
-        match = _OURS.fullmatch(text)
-        return cls(match["epoch"], int(match["seq"]), match["mark"] or "") if match else None
 
 
 class Want(NamedTuple):
@@ -74,6 +56,7 @@ class Subscription:
         "_ordinal",
         "_seen",
         "_start",
+        "_where",
         "channel",
         "delivered",
         "left",
@@ -81,9 +64,18 @@ class Subscription:
         "slow",
     )
 
-    def __init__(self, channel: Channel, epoch: str, *, start: Start, slow: Literal["gap", "disconnect"]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        epoch: str,
+        *,
+        start: Start,
+        slow: Literal["gap", "disconnect"],
+        where: Where = nowhere,
+    ) -> None:
         self.channel = channel
         self._epoch = epoch
+        self._where = where
         self._start = start
         #: The route's policy for one that falls off the log's end.
         self.slow = slow
@@ -112,7 +104,7 @@ class Subscription:
             return self._snapshot(head)
         if start == "live":
             self._ordinal = self.channel.next
-            return self._cursor(head)
+            return self._begin(head)
         self._ordinal = self.channel.first if start == "earliest" else self.channel.last(int(start))
         return self._begin(head)
 
@@ -122,6 +114,33 @@ class Subscription:
             return False
         self._go_after(seq)
         return True
+
+    def seek(self, position: Position, replay: Replay | None) -> bool:
+        """Set the cursor just after a position; False where the channel cannot tell what lies after it."""
+        log = self._where()
+        ordinal = chain.find(self.channel, position, log) if log is not None else None
+        if ordinal is None:
+            return False
+        self._ordinal, self._cut, self.left = ordinal, 0, replay
+        return True
+
+    def unseen(self, seen: Position) -> Iterator[tuple[Position, bytes]] | None:
+        """Read what the channel keeps and a position lacks; None where it has not all of that.
+
+        Yields the place reached, and a frame that says it. At the end the cursor stands where live events go on, or
+        is slow: then the log lost records before they were read.
+        """
+        log = self._where()
+        if log is None or not chain.covers(self.channel, seen, log):
+            return None
+        self._ordinal, self._cut = self.channel.first, 0
+        return self._unseen(seen)
+
+    def _unseen(self, seen: Position) -> Iterator[tuple[Position, bytes]]:
+        while self._ordinal < self.channel.next and not self.is_slow:
+            seen, frame = chain.unseen(self.channel.at(self._ordinal), seen)
+            self._ordinal += 1
+            yield seen, frame
 
     @property
     def is_at_head(self) -> bool:
@@ -240,6 +259,10 @@ class Subscription:
         self._evicted = self.channel.table.evicted if self.channel.table is not None else 0
 
     def _begin(self, head: int) -> bytes:
+        log = self._where()
+        place = chain.before(self.channel, self._ordinal, log) if log is not None else None
+        if place is not None and len(text := str(place)) <= MAX_TEXT:
+            return wire.cursor(text)
         return self._cursor(head if self.is_at_head else self.channel.seq_before(self._ordinal))
 
     def _cursor(self, seq: int) -> bytes:
@@ -264,4 +287,4 @@ class Subscription:
 
 
 def _id(record: Record | None) -> str | None:
-    return wire.id_of(record.frame) if record is not None and not record.is_control else None
+    return wire.id_of(record.frame) or None if record is not None and not record.is_control else None

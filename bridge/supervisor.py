@@ -67,9 +67,12 @@ class Health:
         """Note what happened to a source; a change is logged and announced once."""
         status = self.sources[name]
         state = TRANSITIONS.get((status.state, fact))
-        if state is None:
+        is_other = fact == status.state == "down" and error != status.error
+        if state is None and not is_other:
             return
-        told = self.sources[name] = Status(state, self._clock(), error)
+        # Down for another reason is down since then all the same: a wrong password behind what was a closed port.
+        state, since = (state, self._clock()) if state is not None else ("down", status.since)
+        told = self.sources[name] = Status(state, since, error)
         if state == "down":
             log.warning("source is down", source=name, reason=error)
         else:

@@ -113,9 +113,12 @@ def lines(frames: bytes) -> bytes:
 
 
 def id_of(frame: bytes) -> str:
-    """Return the id of a source event's frame, which `encode` put first; a gap may stand before it."""
-    start = frame.index(b"id: ") + 4
-    return frame[start : frame.index(b"\n", start)].decode()
+    """Return the id of a source event's frame, which `encode` put first; a gap may stand before it. "" without one."""
+    # Within a block no blank line is possible, so this is the beginning of one.
+    start = 0 if frame.startswith(b"id: ") else frame.find(b"\n\nid: ") + 2
+    if start == 1:
+        return ""
+    return frame[start + 4 : frame.index(b"\n", start)].decode()
 
 
 def clean(text: str) -> str:

@@ -82,7 +82,8 @@ class Told:
 async def test_a_backlog_is_read_under_ids_that_name_its_places():
     """The number where live events go on, and the mark; an event without a place there is left out."""
     door = Door()
-    found = [each async for each in door.inlet.read_back(Told(), "m", door.route, 9)]
+    reading = door.inlet.read_back(Told(), "m", door.route, {}, lambda mark: f"e-9.{mark}")
+    found = [each async for each in reading]
     assert found == [
         ("2", b"id: e-9.m1\nevent: tick\ndata: a\n\n"),
         ("3", b"id: e-9.3\nevent: tick\ndata: c\n\n"),

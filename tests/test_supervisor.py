@@ -118,11 +118,15 @@ async def supervised(
 @pytest.mark.parametrize("fact", ["up", "down", "ended"])
 @pytest.mark.parametrize("state", ["starting", "up", "down", "ended"])
 def test_a_fact_changes_a_state_as_the_table_says(state, fact):
-    """What is not in it changes nothing, and is not told again; the first `up` is no news."""
+    """What is not in it changes nothing, and is not told again; the first `up` is no news, another reason is."""
     health = Table()
     health.sources["s"] = Status(state, 1.0, "before")
     health.tell("s", fact, "why" if fact == "down" else None)
     expected = TRANSITIONS.get((state, fact))
+    if (state, fact) == ("down", "down"):
+        assert health.sources["s"] == Status("down", 1.0, "why")
+        assert health.changes == [("down", "why")]
+        return
     if expected is None:
         assert health.sources["s"] == Status(state, 1.0, "before")
         assert health.changes == []
@@ -223,9 +227,10 @@ async def test_a_cancelled_source_is_not_started_again():
     assert health.sources["s"].state == "up"
 
 
-async def test_one_that_fails_while_down_waits_without_new_words(clock):
-    """It said itself that it is down; the failure after that is no news."""
+@pytest.mark.parametrize(("said", "told"), [("scripted", []), ("unplugged", [("down", "scripted")])])
+async def test_one_that_fails_while_down_tells_only_a_new_reason(clock, said, told):
+    """It said itself that it is down; the same words again are no news."""
     health = Table()
-    await supervised(health, lambda outlet: outlet.down("unplugged"), None)
-    assert health.changes == [("down", "unplugged"), ("up", None), ("ended", None)]
+    await supervised(health, lambda outlet: outlet.down(said), None)
+    assert health.changes == [("down", said), *told, ("up", None), ("ended", None)]
     assert len(clock.sleeps) == 1

@@ -5,7 +5,7 @@ from functools import reduce
 from typing import Final
 
 from bridge.config.address import RouteAddress, both, check_path, trimmed
-from bridge.config.check_sources import check_bind
+from bridge.config.check_sources import check_bind, names_of
 from bridge.config.draft import Draft, DraftRoute, DraftSource
 from bridge.config.names import Names, event_fault, key_fault, lacking
 from bridge.config.near import hint, listed
@@ -56,6 +56,7 @@ def _check_route(
     _check_names(route, address, names, problems)
     _check_start(route, sources, problems, notes)
     _check_oversize(route, problems)
+    _check_ids(route, sources, problems)
     _check_cors(route, problems)
 
 
@@ -79,10 +80,9 @@ def _check_feeds(route: DraftRoute, sources: Mapping[str, DraftSource], problems
                 at, "this timer makes a run for each visitor, so it feeds a route alone; or give it `per: process`"
             )
         seen.add(feed.source)
-        if feed.event is not None:
-            names = Names.of(source.spec) if source is not None and source.spec is not None else None
-            if fault := event_fault(feed.event, names):
-                problems.add(place, fault, "event")
+        names = names_of(source) if source is not None else None
+        if feed.event is not None and (fault := event_fault(feed.event, names)):
+            problems.add(place, fault, "event")
 
 
 def _feed(node: Node, number: int) -> Node:
@@ -93,11 +93,9 @@ def _feed(node: Node, number: int) -> Node:
 
 def _names(route: DraftRoute, sources: Mapping[str, DraftSource]) -> Names | None:
     """Return the names that all sources of a route have; None where one of them is not known."""
-    specs = [source.spec for feed in route.spec.feeds if (source := sources.get(feed.source)) is not None]
-    if not specs or len(specs) < len(route.spec.feeds):
-        return None
-    known = [Names.of(spec) for spec in specs if spec is not None]
-    return reduce(Names.common, known) if len(known) == len(specs) else None
+    found = [sources.get(feed.source) for feed in route.spec.feeds]
+    known = [names for source in found if source is not None and (names := names_of(source)) is not None]
+    return reduce(Names.common, known) if known and len(known) == len(found) else None
 
 
 # -- names
@@ -140,6 +138,17 @@ def _check_oversize(route: DraftRoute, problems: Problems) -> None:
     if route.spec.oversize == "split" and route.spec.key is not None:
         told = "a key keeps one event, not its parts: `truncate` or `skip` on a route with `key`"
         problems.add(route.node, told, "oversize" if "oversize" in route.node.mapping else "key")
+
+
+def _check_ids(route: DraftRoute, sources: Mapping[str, DraftSource], problems: Problems) -> None:
+    if route.spec.ids != "position":
+        return
+    fed = [source.spec.source for feed in route.spec.feeds if (source := sources.get(feed.source)) and source.spec]
+    if len(route.spec.feeds) > 1:
+        problems.add(route.node, "positions are of one log, and this route has several sources: `sequence`", "ids")
+    elif fed and not fed[0].is_log:
+        told = "this source has no positions that ids could be (a `kafka` source without `group` has): `sequence`"
+        problems.add(route.node, told, "ids")
 
 
 def _check_cors(route: DraftRoute, problems: Problems) -> None:
@@ -208,7 +217,11 @@ def _check_lists(addresses: Mapping[str, RouteAddress], routes: Mapping[str, Dra
     taken = {trimmed(path): path for path, address in addresses.items() if address.is_literal}
     for path, address in addresses.items():
         listing, node = routes[path].spec.list, routes[path].node
-        if listing is None:
+        if listing is None or routes[path].spec.gone:
+            continue
+        if address.is_literal:
+            # Then there is nothing to list, and what its path says does not matter.
+            problems.add(node, "a list names the channels of a route with names in its path, and this has none", "list")
             continue
         place = node.at("list", "path") or node.at("list") or node
         if fault := _list_fault(listing.path):
@@ -216,8 +229,6 @@ def _check_lists(addresses: Mapping[str, RouteAddress], routes: Mapping[str, Dra
         elif other := taken.get(trimmed(listing.path)):
             problems.add(place, f"the route {other} or its list has this path already: choose another")
         taken.setdefault(trimmed(listing.path), path)
-        if address.is_literal:
-            problems.add(node, "a list names the channels of a route with names in its path, and this has none", "list")
         if listing.name is not None and (fault := _entry_fault(listing.name, address.names)):
             problems.add(node.at("list") or node, fault, "name")
 

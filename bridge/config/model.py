@@ -105,6 +105,13 @@ class RouteKeys(Policy):
         description="Serve the values of this route's names as JSON, so that a page can offer them to pick.",
         examples=["/api/files", {"path": "/api/files", "as": "files", "name": "{file}.log"}],
     )
+    ids: Literal["position", "sequence"] | None = Field(
+        None,
+        description="What an event's id is: a `position` in the log that the source reads, from which any replica "
+        "can resume, before and after a restart; or a `sequence` of this process. Unset: `position` where the route has "
+        "one source and that is a log (`kafka` without a `group`), else `sequence`.",
+        examples=["position", "sequence"],
+    )
     gone: bool = Field(
         default=False,
         description="Answer 204, which tells a browser never to come back. It stands alone.",

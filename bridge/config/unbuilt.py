@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-KINDS: Final = frozenset({"mqtt", "kafka", "http", "sse"})
+KINDS: Final = frozenset({"http", "sse"})
 
 SERVER: Final = frozenset({"upstream", "upstreams", "prestop", "age", "canary", "workers"})
-ROUTE: Final = frozenset({"where", "data", "tests", "on_error", "params", "ids", "durable", "shared", "canary"})
-SOURCE: Final = frozenset({"params", "redact", "decode", "where", "data", "tests", "on_error"})
+ROUTE: Final = frozenset({"where", "data", "tests", "on_error", "params", "durable", "shared", "canary"})
+SOURCE: Final = frozenset({"params", "redact", "where", "data", "tests", "on_error"})
 DOCUMENT: Final = frozenset({"upstream", "upstreams", "canary", "engine"})
 
 #: By the section's name in the file.

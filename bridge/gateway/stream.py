@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 from bridge import wire
 from bridge.bus import Bus
 from bridge.gateway import reply
+from bridge.gateway.archive import Now, open_archive
 from bridge.gateway.connection import BATCH, TakenOver, take_over
 from bridge.gateway.endpoint import Endpoint, Retry
 from bridge.gateway.feed import RUN, beating, open_back, open_run, read_back
@@ -223,6 +224,11 @@ class Streams:
         supply, subscription = subscriber.endpoint.supply, subscriber.subscription
         if supply.run is not None:
             return open_run(supply.run, want)
+        if supply.archive is not None:
+            now = Now(self._bus.epoch, self._bus.seq, self._bounds.replay)
+            opened = open_archive(supply.archive, want, subscription, supply.route.terms.start, now)
+            if opened is not None:
+                return opened
         back = self._back(supply, subscriber, want)
         if back is not None:
             opening, mark = open_back(back, self._bus.epoch, want)
@@ -264,6 +270,8 @@ class Streams:
                 subscriber.subscription.delivered += piece.frames.count(b"\nid: ") + piece.frames.startswith(b"id: ")
                 if piece.is_last:
                     self._pump.end(subscriber)
+                elif piece.bye:
+                    self._pump.bye(subscriber, piece.bye)
                 if not await connection.drained():
                     return
         subscriber.is_feeding = False

@@ -3,10 +3,12 @@
 `app` fills it in, so the gateway needs to know no source.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bridge.chain import Where
+from bridge.position import Position
 from bridge.route import Route
 
 
@@ -17,6 +19,8 @@ class Piece(NamedTuple):
     #: Where a resume would go on after them, in the source's own words.
     mark: str
     is_last: bool = False
+    #: Why the stream is closed after these frames, for the client to come back; "" where it goes on.
+    bye: str = ""
 
 
 class Run(NamedTuple):
@@ -36,6 +40,24 @@ class Back(NamedTuple):
     read: Callable[[str], AsyncGenerator[Piece]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """A log that the route's source reads, and can read again from any place in it."""
+
+    #: Tell where the source stands; None before it knows.
+    where: Where
+    #: Wait until all before a position has been published; False when it does not come to that.
+    reach: Callable[[Position], Awaitable[bool]]
+    #: Find the place before the first message that is not older; `SourceError` when the log cannot be asked.
+    at: Callable[[float], Awaitable[Position]]
+    #: What the log holds for these captures; its marks are positions, and the ids of the events.
+    back: Callable[[Mapping[str, str]], Back]
+    #: What came after a number of ours; its marks are such numbers. None when they are forgotten.
+    numbered: Callable[[Mapping[str, str], int], Back | None]
+    #: The ids of the route are positions.
+    is_positional: bool
+
+
 def _none(_: Mapping[str, str]) -> None:
     """Stand in for a source that cannot be read back."""
 
@@ -49,3 +71,4 @@ class Supply:
     greet: Callable[[], Sequence[bytes]] = tuple
     run: Run | None = None
     back: Callable[[Mapping[str, str]], Back | None] = _none
+    archive: Archive | None = None

@@ -120,8 +120,8 @@ SECRETS: Final = (
     bad("secret in plain text", "plain text", source("{ kind: push, token: §HUNTER2 }")),
     bad("secret in braces", "`file` or `env`", source("{ kind: push, token: §{HUNTER2} }")),
     bad("secret from a variable", "plain text", source('{ kind: push, token: §"${HUNTER:-HUNTER2}" }')),
-    bad("secret's file missing", "cannot be read", source("{ kind: push, token: §{ file: /HUNTER2 } }")),
-    bad("secret not set", "not set", source("{ kind: push, token: §{ env: HUNTER2 } }")),
+    bad("secret's file missing", "/nowhere/token of this", source("{ kind: push, token: §{ file: /nowhere/token } }")),
+    bad("secret not set", "PUSH_TOKEN of this", source("{ kind: push, token: §{ env: PUSH_TOKEN } }")),
     bad("secret of another key", "`file` or `env`", source("{ kind: push, token: §{ value: HUNTER2 } }")),
     bad("secret from a device", "not a regular file", source("{ kind: push, token: §{ file: /dev/zero } }")),
     bad("secret as a number", "plain text", source("{ kind: push, token: §123456 }")),
@@ -171,13 +171,19 @@ UNBUILT: Final = (
     ),
     *(
         bad(f"route's {key}", f"`{key}` is not built yet", route(f"{{ from: clock, §{key}: HUNTER2 }}"))
-        for key in ("where", "data", "tests", "on_error", "params", "ids", "durable", "shared")
+        for key in ("where", "data", "tests", "on_error", "params", "durable", "shared")
     ),
     *(
         bad(f"server's {key}", f"`{key}` is not built yet", server(f"{{ §{key}: HUNTER2 }}"))
         for key in ("upstream", "upstreams", "prestop", "age", "canary")
     ),
     bad("source's params", "`params` is not built yet", source("{ kind: push, §params: HUNTER2 }")),
+    bad("positions of a source without", "has no positions", route("{ from: users, ids: §position }")),
+    bad(
+        "positions of two sources",
+        "several sources",
+        route("{ from: [clock, users], ids: §position }"),
+    ),
     bad("conflation", "`conflate` is not built yet", route("{ from: clock, slow: §conflate }")),
     bad("sampling", "`sample` is not built yet", route("{ from: clock, slow: §{ sample: 5/s } }")),
     bad(
