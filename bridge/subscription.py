@@ -136,6 +136,11 @@ class Subscription:
         self._ordinal, self._cut = self.channel.first, 0
         return self._unseen(seen)
 
+    def rewind(self, *, is_lossy: bool) -> bytes:
+        """Set the cursor to the oldest kept; return the gap that tells so, where something was lost."""
+        self._ordinal, self._cut = self.channel.first, 0
+        return self.gap("evicted", None, None, _id(self.channel.oldest)) if is_lossy else b""
+
     def _unseen(self, seen: Position) -> Iterator[tuple[Position, bytes]]:
         while self._ordinal < self.channel.next and not self.is_slow:
             seen, frame = chain.unseen(self.channel.at(self._ordinal), seen)

@@ -15,7 +15,7 @@ from bridge.chain import Positions
 from bridge.errors import SourceError
 from bridge.gateway.connection import BATCH
 from bridge.gateway.supply import Archive, Back, Piece
-from bridge.position import BEGINNING, Position
+from bridge.position import BEGINNING, MAX_TEXT, Position
 from bridge.subscription import EventId, Replay, Start, Subscription, Want
 
 #: Seconds between two looks at a source that does not know yet where it stands.
@@ -74,9 +74,9 @@ def _reaches(cursor: Subscription, time: float) -> bool:
     return channel.lost_since < time and channel.oldest is not None and channel.oldest.time < time
 
 
-def _is_ahead(place: Position, head: Position) -> bool:
-    """Tell whether a position of the same log names what has not been published here yet."""
-    return place.offsets.keys() <= head.offsets.keys() and not place.is_behind(head)
+def _fits(head: Position) -> bool:
+    """Tell whether every place up to here has room in an id."""
+    return len(str(head)) + len("-zzz") <= MAX_TEXT
 
 
 class Reader:
@@ -98,7 +98,7 @@ class Reader:
             log = await self._known()
             place = self.place
             if place is not None:
-                if _is_ahead(place, log.head) and await self.archive.reach(place):
+                if not place.is_behind(log.head) and await self.archive.reach(place):
                     continue  # more has been published while it waited
                 if self.cursor.seek(place, self._left):
                     return
@@ -178,6 +178,11 @@ class Reader:
         self._is_joined = False
         log = self.archive.where()
         if log is None:
+            return
+        if not _fits(log.head):
+            # So many partitions that ids are numbers: what the channel has is all that can be told apart.
+            yield self._counted(self.cursor.rewind(is_lossy=self.place is not None))
+            self._is_joined = True
             return
         # Made without awaiting: its end, the head and the channel's newest record are of one instant.
         back, head = self.archive.back(self.cursor.channel.captures), log.head

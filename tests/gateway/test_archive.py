@@ -315,3 +315,27 @@ async def test_clients_that_wander_between_replicas_see_all_once(seed: int):
         for number in range(3):
             own = [text for text in seen if text[2] == str(number)]
             assert own == topic.partitions[number]
+
+
+async def test_a_log_of_too_many_partitions_gives_what_the_channel_has():
+    """No place in it fits an id, so nothing can be read back under one; live events have numbers."""
+    topic = filled(*[3] * 70)
+    async with replica(topic, [2] * 70, fits=False) as one:
+        one.emit(0, 1)
+        data, client = await one.all(2, "/all")
+        one.emit(2)
+        await client.until(lambda: len(client.data) == 3)
+        assert data == ["a 0:2", "a 1:2", "a 2:2"]
+        assert not client.controls
+
+
+async def test_a_number_that_is_forgotten_is_told():
+    """The source remembers the places of so many; an id before that gets a gap and the oldest kept."""
+    topic = filled(30)
+    async with replica(topic, [0], kept=3) as one:
+        client = await one.served.open("/numbers")
+        await one.follow(client, *[(0,)] * 10)
+        del one.reader.ledger[:5]
+        data, again = await one.all(3, "/numbers", id=client.events[2].id)
+        assert data == client.data[7:]
+        assert [(gap["reason"], gap["missed"]) for gap in again.gaps] == [("evicted", None)]
