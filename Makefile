@@ -4,12 +4,12 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench fix clean setup-run setup-test setup-live
+.PHONY: help demo run test check bench fix clean setup-run setup-demo setup-test setup-live
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: setup-run ## see it work: a growing log, a clock and pushed notices, and a page that shows them
+demo: setup-demo ## see it work: a growing log, devices, a clock and pushed notices, and a page that shows them
 	@$(BIN)/sse-bridge demo
 
 run: setup-run ## serve what config/routes.yaml says
@@ -26,7 +26,7 @@ check: setup-test ## lint, format, types and layers
 	$(BIN)/lint-imports
 
 bench: setup-run ## measure the cost of a delivery and of an idle connection (needs gcc; two minutes)
-	@$(BIN)/python bench/fanout
+	@$(BIN)/python -m bench.fanout
 
 fix: setup-test ## let ruff mend and format the code, and write the reference and the schema anew
 	$(BIN)/ruff check --fix
@@ -40,9 +40,13 @@ clean: ## remove what was made: the environment, caches, results
 setup-run:
 	@scripts/setup run
 
+setup-demo:
+	@scripts/setup demo
+
 setup-test:
 	@scripts/setup test
 
 setup-live: setup-test
-	@scripts/debian nginx haproxy logrotate
+	@scripts/debian nginx haproxy logrotate mosquitto
+	@scripts/kafka
 	@scripts/browser

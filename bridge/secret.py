@@ -1,12 +1,13 @@
 """Secrets: values that come from a file or the environment, and are never printed.
 
 In YAML a secret is `{ file: /run/secrets/push }` (one newline at the end is stripped) or `{ env: PUSH_TOKEN }`. Plain
-text is refused, and no message here repeats what was given: whoever pasted a token into the wrong place must not find
-it in a log as well.
+text is refused, and no message here repeats a value: whoever pasted a token into the wrong place must not find it in a
+log as well. A variable or a file that is missing is named, if what was given looks like a name.
 """
 
 import hmac
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,11 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 #: A PEM bundle has some 10 KiB; a secret file that is larger is some other file, taken by mistake.
 MAX_BYTES: Final = 65_536
+
+#: What looks like the name of a variable or of a file, and like no token: those have small letters and digits, or
+#: capitals and small letters.
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}|[a-z_]{1,64}")
+_FILE: Final = re.compile(r"\.{0,2}/[\w./-]{1,255}|[a-z_.-][a-z_./-]{0,63}", re.ASCII)
 
 _HOW: Final = "write { file: /run/secrets/name } or { env: NAME }"
 
@@ -82,7 +88,7 @@ def _resolve(value: object, info: ValidationInfo) -> Secret:
     context = cast("Mapping[str, object]", info.context or {})
     match tuple(given.items()):
         case (("file", str(name)),):
-            return Secret(_read(cast("Path", context.get("folder", Path())) / name))
+            return Secret(_read(cast("Path", context.get("folder", Path())) / name, name))
         case (("env", str(name)),):
             return Secret(_variable(name, cast("Mapping[str, str]", context.get("environ", os.environ))))
         case _:
@@ -92,31 +98,47 @@ def _resolve(value: object, info: ValidationInfo) -> Secret:
 def _variable(name: str, environ: Mapping[str, str]) -> str:
     if text := environ.get(name):
         return text
-    raise PydanticCustomError("secret", "the environment variable of this secret is not set, or empty: set it")
+    told = f"the environment variable {name}" if _VARIABLE.fullmatch(name) else "the environment variable"
+    raise _wrong(f"{told} of this secret is not set, or empty: set it")
 
 
-def _read(path: Path) -> str:
-    try:
-        # Without blocking: a FIFO left here by mistake must not hold up the start.
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        raise PydanticCustomError("secret", "the file of this secret cannot be read: check path and rights") from None
-    try:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise PydanticCustomError("secret", "the file of this secret is not a regular file")
-        with open(number, "rb", closefd=False) as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError:
-        raise PydanticCustomError("secret", "the file of this secret cannot be read") from None
-    finally:
-        os.close(number)
+def _read(path: Path, given: str) -> str:
+    told = f"the file {path}" if _FILE.fullmatch(given) else "the file"
+    content = _content(path, f"{told} of this secret")
     if len(content) > MAX_BYTES:
-        raise PydanticCustomError("secret", "the file of this secret is larger than 64 KiB: is it the right one?")
+        raise _wrong(f"{told} of this secret is larger than 64 KiB: is it the right one?")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise PydanticCustomError("secret", "the file of this secret is not UTF-8 text") from None
+        raise _wrong(f"{told} of this secret is not UTF-8 text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise PydanticCustomError("secret", "the file of this secret is empty")
+        raise _wrong(f"{told} of this secret is empty")
     return text
+
+
+def _content(path: Path, told: str) -> bytes:
+    """Return a file's bytes, at most one more than is allowed."""
+    try:
+        # Without blocking: a FIFO left here by mistake must not hold up the start.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise _wrong(f"{told} cannot be read: {_reason(error)}") from None
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise _wrong(f"{told} is not a regular file")
+        with open(number, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _wrong(f"{told} cannot be read: {_reason(error)}") from None
+    finally:
+        os.close(number)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "its name holds a NUL"
+
+
+def _wrong(text: str) -> PydanticCustomError:
+    # As a value and not as the template, in which a brace would stand for something.
+    return PydanticCustomError("secret", "{told}", {"told": text})

@@ -49,7 +49,9 @@ def test_the_environment_holds_one() -> None:
         {"file": "a", "env": "b"},
         {"value": "HUNTER2"},
         {"env": 5},
-        {"env": "HUNTER2"},
+        {"env": "HUNTER2-x"},
+        {"file": "HUNTER2"},
+        {"file": "HUNTER2/x+y=="},
     ],
 )
 def test_what_is_refused_is_not_repeated(value: object) -> None:
@@ -58,6 +60,23 @@ def test_what_is_refused_is_not_repeated(value: object) -> None:
         held(value)
     [error] = caught.value.errors()
     assert "HUNTER2" not in error["msg"]
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    """A variable that is not set, or a file that cannot be read, is told by its name and with the reason."""
+    (tmp_path / "empty").touch()
+    for value, told in (
+        ({"env": "PUSH_TOKEN"}, "the environment variable PUSH_TOKEN of this secret is not set, or empty: set it"),
+        (
+            {"file": "/nowhere/tok3n"},
+            "the file /nowhere/tok3n of this secret cannot be read: No such file or directory",
+        ),
+        ({"file": "./a1"}, f"the file {tmp_path}/a1 of this secret cannot be read: No such file or directory"),
+        ({"file": "empty"}, f"the file {tmp_path}/empty of this secret is empty"),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            held(value, tmp_path)
+        assert caught.value.errors()[0]["msg"] == told
 
 
 def test_files_that_hold_no_secret_are_refused(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ DEFAULTS: Final = (Path("routes.yaml"), Path("/etc/sse-bridge/routes.yaml"))
 
 app = typer.Typer(
     name="sse-bridge",
-    help="Turn files, timers and HTTP pushes into Server-Sent Events.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,6 +34,24 @@ def _file(given: Path | None) -> Path:
     return next((path for path in DEFAULTS if path.exists()), DEFAULTS[0])
 
 
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 -- typer calls it so
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"sse-bridge {version('sse-bridge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Turn files, timers and HTTP pushes into Server-Sent Events."""
+
+
 @app.command()
 def run(file: File = None, log_level: Level = "info") -> None:
     """Run the bridge until SIGTERM or Ctrl-C."""
@@ -45,7 +62,7 @@ def run(file: File = None, log_level: Level = "info") -> None:
 
 @app.command()
 def demo(log_level: Level = "warning") -> None:
-    """Run a built-in example that needs nothing else: a growing log, a clock, pushed notices, and a page."""
+    """Run a built-in example that needs nothing else: a growing log, devices, a clock, pushed notices, and a page."""
     from bridge.cli.demo import run as command
 
     raise typer.Exit(command(level=log_level))
@@ -53,15 +70,22 @@ def demo(log_level: Level = "warning") -> None:
 
 @app.command()
 def serve(
-    sources: Annotated[list[str], typer.Argument(help="Files, such as ./logs/*.log.", metavar="SOURCE...")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, such as ./logs/*.log, and topics, such as mqtt://127.0.0.1/sensors/#.", metavar="SOURCE..."
+        ),
+    ],
     listen: Annotated[str, typer.Option(help="Where browsers connect.")] = "127.0.0.1:8080",
     admin: Annotated[str, typer.Option(help="Where the console is.")] = "127.0.0.1:9090",
+    *,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Let everyone read, from other machines too.")] = False,
     log_level: Level = "warning",
 ) -> None:
-    """Serve files as event streams without a configuration; prints the addresses of the routes it makes."""
+    """Serve files and topics as event streams without a configuration; prints the addresses of the routes it makes."""
     from bridge.cli.serve import run as command
 
-    raise typer.Exit(command(sources, listen=listen, admin=admin, level=log_level))
+    raise typer.Exit(command(sources, listen=listen, admin=admin, level=log_level, anonymous=anonymous))
 
 
 @app.command()

@@ -1,21 +1,26 @@
 """`sse-bridge demo`: a bridge with something to show, which needs nothing else and leaves nothing behind."""
 
 import asyncio
+import contextlib
+import importlib.util
 import os
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from bridge import telemetry
 from bridge.app import Bridge
-from bridge.cli.run import REFUSED, say
+from bridge.cli.run import REFUSED, say, set_up_log
 from bridge.cli.serving import serve
-from bridge.config import load
+from bridge.config.files import folder_of, read
+from bridge.config.load import checked
 from bridge.config.model import Config
-from bridge.demo import ROUTES, notices, writer
+from bridge.config.node import Node
+from bridge.config.problems import Problems
+from bridge.config.validate import Surroundings
+from bridge.demo import ROUTES, devices, notices, writer
 from bridge.errors import ConfigError
 
 #: Where the demo listens unless the environment says otherwise, and unless another program is there already.
@@ -23,27 +28,62 @@ PORTS: Final = {"LISTEN": 8080, "ADMIN": 9090}
 
 HOST: Final = "127.0.0.1"
 
+PLANT: Final = "/plants/oslo"
+
 #: What is worth opening first, after the console: a path, and what is there.
 SIGHTS: Final = {
     "/logs/api": "a log that grows (also /logs/web, /logs/worker)",
     "/logs": "all three on one stream",
+    PLANT: "devices, the latest value of each at once (also /plants/lyon)",
     "/clock": "the time, each second",
     "/notices": "what another program pushes",
 }
 
+#: The source in the demo's configuration that needs a broker.
+DEVICES: Final = "devices"
+
+HOW: Final = "Without devices: their broker comes with `make demo`, or with `pip install 'sse-bridge[demo]'`"
+
 
 def run(*, level: str) -> int:
     """Run the demo until SIGTERM or Ctrl-C; return the exit code."""
-    telemetry.configure(level=level)
-    with tempfile.TemporaryDirectory(prefix="sse-bridge-demo-") as folder:
-        logs = Path(folder) / "logs"
+    if not set_up_log(level):
+        return REFUSED
+    if not has_broker():
+        say(HOW)
+    folder = tempfile.TemporaryDirectory(prefix="sse-bridge-demo-", ignore_cleanup_errors=True)
+    with folder as name, contextlib.ExitStack() as stack:
+        logs = Path(name) / "logs"
         logs.mkdir()
+        broker = stack.enter_context(_listening()) if has_broker() else None
         try:
-            config = load(ROUTES, places(os.environ) | {"LOGS": str(logs)})
+            config = configured(logs, broker, os.environ)
         except ConfigError as error:
             say(str(error))
             return REFUSED
-        return _serve(config, logs)
+        return _serve(config, logs, broker, folder)
+
+
+def has_broker() -> bool:
+    """Tell whether the extra `demo` of the package is installed."""
+    return importlib.util.find_spec("amqtt") is not None
+
+
+def configured(logs: Path, broker: socket.socket | None, environ: Mapping[str, str]) -> Config:
+    """Return the demo's configuration, without the devices where there is no broker; raises `ConfigError`."""
+    given = {"LOGS": str(logs), "BROKER": f"mqtt://{HOST}:{_port(broker)}" if broker is not None else ""}
+    around = Surroundings(folder=folder_of(ROUTES), environ=places(environ) | given)
+    problems = Problems()
+    root = read(ROUTES, around.environ, problems)
+    if root is not None and broker is None:
+        root = _without_devices(root)
+    return checked(root, around, problems).config
+
+
+def _without_devices(root: Node) -> Node:
+    sources, routes = root.mapping["sources"], root.mapping["routes"]
+    fed = [path for path, route in routes.mapping.items() if route.mapping["from"].text == DEVICES]
+    return root.with_mapping({**root.mapping, "sources": sources.without(DEVICES), "routes": routes.without(*fed)})
 
 
 def places(environ: Mapping[str, str]) -> dict[str, str]:
@@ -62,7 +102,18 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _serve(config: Config, logs: Path) -> int:
+def _listening() -> socket.socket:
+    # The extra is not there for everyone.
+    from bridge.demo import broker  # noqa: PLC0415
+
+    return broker.listen()
+
+
+def _port(listening: socket.socket) -> int:
+    return int(listening.getsockname()[1])
+
+
+def _serve(config: Config, logs: Path, broker: socket.socket | None, folder: tempfile.TemporaryDirectory[str]) -> int:
     listening = asyncio.Event()
 
     def started(bridge: Bridge) -> None:
@@ -71,17 +122,32 @@ def _serve(config: Config, logs: Path) -> int:
 
     async def beside(bridge: Bridge) -> None:
         await listening.wait()
-        async with asyncio.TaskGroup() as group:
+        async with _broker(broker), asyncio.TaskGroup() as group:
             group.create_task(writer.write(logs, Random()), name="demo log")
             url = f"http://{bridge.admin.places[0]}/-/push/notices"
             group.create_task(notices.push(url, Random()), name="demo notices")
+            if broker is not None:
+                group.create_task(devices.publish(HOST, _port(broker), Random()), name="demo devices")
 
-    return serve(config, started, beside)
+    return serve(config, started, beside, abandon=folder.cleanup)
+
+
+@contextlib.asynccontextmanager
+async def _broker(listening: socket.socket | None) -> AsyncIterator[None]:
+    """Run the broker, where there is one."""
+    if listening is None:
+        yield
+        return
+    from bridge.demo import broker  # noqa: PLC0415
+
+    async with broker.running(listening):
+        yield
 
 
 def _tell(bridge: Bridge, logs: Path) -> None:
     public, admin = bridge.public.places[0], bridge.admin.places[0]
-    width = max(map(len, SIGHTS))
+    sights = {path: about for path, about in SIGHTS.items() if path != PLANT or has_broker()}
+    width = max(map(len, sights))
     lines = [
         "The demo runs. Open the console:",
         "",
@@ -89,7 +155,7 @@ def _tell(bridge: Bridge, logs: Path) -> None:
         "",
         "It shows these streams, which any page or `curl -N` can read too:",
         "",
-        *(f"    http://{public}{path:{width}}   {about}" for path, about in SIGHTS.items()),
+        *(f"    http://{public}{path:{width}}   {about}" for path, about in sights.items()),
         "",
         f"The configuration is {ROUTES}",
         f"The logs are in {logs}",

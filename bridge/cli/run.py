@@ -19,18 +19,25 @@ MAX_SHOWN: Final = 50
 
 def run(file: Path, *, level: str) -> int:
     """Serve the file's routes; return the exit code."""
-    try:
-        telemetry.configure(level=level)
-    except KeyError:
-        say(f"--log-level: {level!r} is not one of debug, info, warning, error")
+    if not set_up_log(level):
         return REFUSED
     config = read(file)
     if config is None:
         return REFUSED
     # The server's libraries take longer to load than a configuration to be refused.
-    from bridge.cli.serving import serve  # noqa: PLC0415
+    from bridge.cli.serving import serve, tell_console  # noqa: PLC0415
 
-    return serve(config)
+    return serve(config, tell_console)
+
+
+def set_up_log(level: str) -> bool:
+    """Set the log up, or say that there is no such level."""
+    try:
+        telemetry.configure(level=level)
+    except KeyError:
+        say(f"--log-level: {level!r} is not one of debug, info, warning, error")
+        return False
+    return True
 
 
 def read(file: Path) -> Config | None:

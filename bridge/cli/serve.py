@@ -1,68 +1,76 @@
-"""`sse-bridge serve SOURCE...`: files as event streams, without a configuration."""
+"""`sse-bridge serve SOURCE...`: files and topics as event streams, without a configuration."""
 
-import json
-import tempfile
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bridge import telemetry
 from bridge.app import Bridge
-from bridge.cli.run import REFUSED, read, say
+from bridge.cli.arguments import ArgumentError, Wanted, is_missing, wanted
+from bridge.cli.run import REFUSED, say, set_up_log
 from bridge.cli.serving import serve
+from bridge.config.load import checked
+from bridge.config.model import Config
+from bridge.config.node import Mark, Node
+from bridge.config.problems import Problems
+from bridge.config.validate import Surroundings
+from bridge.errors import ConfigError
 
-#: More files than this on a command line are a pattern that the shell has filled in: name the folder in a file.
-MAX_SOURCES: Final = 64
 
-
-#: Characters of a source's name; of a longer one the end is kept, which tells more.
-MAX_NAME: Final = 64
-
-
-def run(sources: list[str], *, listen: str, admin: str, level: str) -> int:
-    """Serve each file on a route of its own; return the exit code."""
-    telemetry.configure(level=level)
-    if len(sources) > MAX_SOURCES:
-        say(f"more than {MAX_SOURCES} files: write a routes.yaml with `match` (sse-bridge init)")
+def run(sources: list[str], *, listen: str, admin: str, level: str, anonymous: bool = False) -> int:
+    """Serve each source on a route of its own; return the exit code."""
+    if not set_up_log(level):
         return REFUSED
-    if (wrong := next((text for text in sources if "://" in text), None)) is not None:
-        say(f"{wrong.partition('://')[0]}:// is not built yet: serve takes files")
+    try:
+        found = wanted(sources)
+        config = configured(found, listen, admin, anonymous=anonymous)
+    except ArgumentError as error:
+        say(str(error))
         return REFUSED
-    with tempfile.TemporaryDirectory(prefix="sse-bridge-") as folder:
-        file = Path(folder) / "routes.yaml"
-        file.write_text(json.dumps(document(sources, listen, admin)), "utf-8")
-        config = read(file)
-    return REFUSED if config is None else serve(config, _tell)
+    except ConfigError as error:
+        for problem in error.problems:
+            say(f"{problem.file}: {problem.text.replace('`auth: anonymous`', '--anonymous')}")
+        return REFUSED
+    for each in filter(is_missing, found.values()):
+        say(f"{each.text}: not there yet; it is followed as soon as it appears")
+    return serve(config, _tell)
 
 
-def document(sources: list[str], listen: str, admin: str) -> dict[str, object]:
-    """Return the configuration that stands for the command line."""
-    names = _names([Path(text) for text in sources])
-    return {
-        "server": {"listen": listen, "admin": admin},
-        "sources": {
-            name: {"kind": "file", "path": str(path.absolute()), "begin": {"last": 1000}}
-            for name, path in names.items()
-        },
-        "routes": {f"/{name}": {"from": name, "start": {"last": 100}} for name in names},
+def configured(found: Mapping[str, Wanted], listen: str, admin: str, *, anonymous: bool = False) -> Config:
+    """Return the configuration that stands for the command line; raises `ConfigError`, whose places are arguments."""
+    sources = {name: _node(each.source, each.text) for name, each in found.items()}
+    routes = {
+        f"/{name}{rest}": _node({"from": name, **keys}, each.text)
+        for name, each in found.items()
+        for rest, keys in each.routes.items()
     }
+    server = {"listen": _node(listen, "--listen"), "admin": _node(admin, "--admin")}
+    sections = {"server": server, "sources": sources, "routes": routes}
+    root = {name: _TOP.with_mapping(pairs) for name, pairs in sections.items()}
+    if anonymous:
+        root["auth"] = _node("anonymous", "--anonymous")
+    return checked(_TOP.with_mapping(root), Surroundings(folder=Path.cwd(), environ=os.environ), Problems()).config
 
 
-def _names(paths: list[Path]) -> dict[str, Path]:
-    """Name each file after itself, and after its folder too where two have one name."""
-    names: dict[str, Path] = {}
-    for path in dict.fromkeys(path.absolute() for path in paths):
-        parts = path.parts[1:]
-        depth = 1
-        while (name := _plain("-".join(parts[-depth:]))) in names and depth < len(parts):
-            depth += 1
-        names[name] = path
-    return names
+def _node(value: object, argument: str) -> Node:
+    """Return a value as if it stood in a file: an error of it then names the argument that it comes from.
+
+    A file of our own would be refused in its words, and `${` in a file's name would be taken for a variable.
+    """
+    mark = Mark(argument, 1, 1)
+    match value:
+        case Mapping():
+            return Node({str(key): _node(item, argument) for key, item in value.items()}, mark, mark)
+        case list():
+            return Node(tuple(_node(item, argument) for item in value), mark, mark)
+        case int() | str():
+            return Node(value, mark, mark)
+        case _:
+            raise TypeError(value)
 
 
-def _plain(name: str) -> str:
-    """Return the name as a source and a path may have it."""
-    signs = (sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "-" for sign in name)
-    return "".join(signs).lstrip(".-")[-MAX_NAME:].lstrip(".-") or "file"
+_NOWHERE: Final = Mark("sse-bridge serve", 1, 1)
+_TOP: Final = Node({}, _NOWHERE, _NOWHERE)
 
 
 def _tell(bridge: Bridge) -> None:

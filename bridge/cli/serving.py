@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 
+import structlog
 import uvloop
 
 from bridge.app import Bridge
@@ -11,33 +12,43 @@ from bridge.cli.run import FAILED, OK, say
 from bridge.config.model import Config
 from bridge.errors import BridgeError
 
+log = structlog.get_logger()
+
 
 def serve(
     config: Config,
     started: Callable[[Bridge], None] | None = None,
     beside: Callable[[Bridge], Coroutine[None, None, None]] | None = None,
+    abandon: Callable[[], None] | None = None,
 ) -> int:
     """Serve a configuration until SIGTERM or SIGINT, a second one of which ends at once; return the exit code.
 
-    `started` is called once all listens; `beside` is run beside it for as long.
+    `started` is called once all listens; `beside` is run beside it for as long; `abandon` is called before a second
+    signal ends the process, where nothing else comes to its end.
     """
     try:
-        uvloop.run(_serve(config, started, beside))
+        uvloop.run(_serve(config, started, beside, abandon))
     except BridgeError as error:
         say(str(error))
         return FAILED
     return OK
 
 
+def tell_console(bridge: Bridge) -> None:
+    """Log where the console is: a line of the log like others, so that a log of JSON stays one."""
+    log.info("console", url=f"http://{bridge.admin.places[0]}/")
+
+
 async def _serve(
     config: Config,
     started: Callable[[Bridge], None] | None,
     beside: Callable[[Bridge], Coroutine[None, None, None]] | None,
+    abandon: Callable[[], None] | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stopping, stop, number)
+        loop.add_signal_handler(number, _stopping, stop, number, abandon)
     bridge = Bridge(config)
     task = asyncio.create_task(beside(bridge), name="beside") if beside is not None else None
     try:
@@ -48,8 +59,10 @@ async def _serve(
             await asyncio.wait((task,))
 
 
-def _stopping(stop: asyncio.Event, number: int) -> None:
+def _stopping(stop: asyncio.Event, number: int, abandon: Callable[[], None] | None) -> None:
     if stop.is_set():
+        if abandon is not None:
+            abandon()
         # The default action from here on: the process dies of the signal, as whoever sent it twice wants.
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)

@@ -19,11 +19,16 @@ def check_sources(draft: Draft, problems: Problems, notes: Problems) -> None:
         if source.spec is None:
             continue
         _check_names(source.spec, source.node, problems)
-        check_bind(source.spec.bind, source.node, Names.of(source.spec), problems)
+        check_bind(source.spec.bind, source.node, names_of(source), problems)
         _check_root(source, problems)
         _check_push(draft, source, problems)
         if name not in read:
             notes.at_key(source.node, "no route takes this source in")
+
+
+def names_of(source: DraftSource) -> Names | None:
+    """Return the names of a source; None where they are not known."""
+    return Names.of(source.spec) if source.spec is not None and not source.is_faulty else None
 
 
 def check_bind(bind: dict[str, str], node: Node, names: Names | None, problems: Problems) -> None:

@@ -41,6 +41,8 @@ class DraftSource:
 
     node: Node
     spec: SourceSpec | None
+    #: A value in it could not be read, so its names may be others than the model has.
+    is_faulty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def draft(root: Node, around: Surroundings, problems: Problems) -> Draft | None:
 
 def _is_ours(root: Node, problems: Problems) -> bool:
     version = root.mapping.get("version")
-    if version is None or version.value == VERSION:
+    if version is None or version.is_faulty or version.value == VERSION:
         return True
     if isinstance(version.value, int) and version.value > VERSION:
         problems.add(version, f"this file needs a newer sse-bridge: this one knows version {VERSION} of the language")
@@ -119,7 +121,7 @@ def _auth(root: Node, problems: Problems) -> Literal["anonymous"] | None:
     node = root.mapping.get("auth")
     if node is None:
         return None
-    if node.value == "anonymous":
+    if node.value == "anonymous" or node.is_faulty:
         return "anonymous"
     if node.is_mapping:
         problems.at_key(
@@ -181,7 +183,7 @@ def _sources(
             problems.at_key(own, "a source's name has at most 64 letters, digits, . _ and -, and begins with no . or -")
         if own.is_mapping:
             node = with_profiles(own, profiles, problems)
-            found[name] = DraftSource(node, _source(node, around, problems))
+            found[name] = DraftSource(node, _source(node, around, problems), node.has_faulty)
         else:
             problems.add(own, "expected a mapping, for example { kind: push }")
             found[name] = DraftSource(own, None)

@@ -26,21 +26,25 @@ SECTIONS: Final = ("version", "server", "limits", "defaults", "profiles", "auth"
 
 
 def read(path: Path, environ: Mapping[str, str], problems: Problems) -> Node | None:
-    """Return the document; None, with the problems noted, where not even its form is right."""
+    """Return the document; None, with the problems noted, where not even its form is right.
+
+    What is wrong with single values is noted too, and does not hide what is wrong with the rest.
+    """
     documents: list[Node] = []
+    is_whole = True
     for file in _files(path, problems):
         try:
-            root = parse(decode(_content(file), file.name), file.name, environ)
+            root = parse(decode(_content(file), file.name), file.name, environ, problems)
         except ConfigError as error:
             problems.extend(error.problems)
+            is_whole = False
             continue
         if root.is_mapping:
             documents.append(root)
         else:
-            problems.at(
-                root.mark, "expected a mapping with `sources` and `routes`; `sse-bridge init` writes an example"
-            )
-    if problems or not documents:
+            is_whole = False
+            problems.add(root, "expected a mapping with `sources` and `routes`; `sse-bridge init` writes an example")
+    if not documents or not is_whole:
         return None
     return documents[0] if len(documents) == 1 else _joined(documents, problems)
 

@@ -11,6 +11,7 @@ from bridge.config.check_sources import check_sources
 from bridge.config.draft import Draft, draft
 from bridge.config.files import folder_of, read
 from bridge.config.model import Config
+from bridge.config.node import Node
 from bridge.config.problems import Problems
 from bridge.config.validate import Surroundings
 from bridge.errors import ConfigError
@@ -30,9 +31,14 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 def load_draft(path: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
     """Return what the file says, and where it says it; raises `ConfigError`."""
-    problems, notes = Problems(), Problems()
-    around = Surroundings(folder=folder_of(path), environ=environ)
+    problems = Problems()
     root = read(path, environ, problems)
+    return checked(root, Surroundings(folder=folder_of(path), environ=environ), problems)
+
+
+def checked(root: Node | None, around: Surroundings, problems: Problems) -> Loaded:
+    """Return what a document says, given what was wrong with its form; raises `ConfigError`."""
+    notes = Problems()
     found = draft(root, around, problems) if root is not None else None
     if found is not None:
         check_sources(found, problems, notes)

@@ -25,6 +25,14 @@ class Mark(NamedTuple):
     column: int
 
 
+class Variable(NamedTuple):
+    """An environment variable that a text names."""
+
+    name: str
+    #: The variable was unset or empty, so the default beside its name was taken.
+    is_default: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One value and its place."""
@@ -36,8 +44,10 @@ class Node:
     #: The keys that lead here in the file: `profiles.board.heartbeat`.
     path: str = ""
     style: Style = "plain"
-    #: An environment variable was filled in.
-    is_filled: bool = False
+    #: The environment variables that were filled in.
+    variables: "tuple[Variable, ...]" = ()
+    #: What stands in the file could not be read, which is told already: an empty text takes its place.
+    is_faulty: bool = False
 
     @property
     def mapping(self) -> "Mapping[str, Node]":
@@ -58,6 +68,17 @@ class Node:
     def text(self) -> str | None:
         """Return the text; None where this is no text."""
         return self.value if isinstance(self.value, str) else None
+
+    @property
+    def has_faulty(self) -> bool:
+        """Tell whether this, or anything in it, could not be read."""
+        return self.is_faulty or any(node.has_faulty for node in (*self.mapping.values(), *self.items))
+
+    @property
+    def filled(self) -> "frozenset[Variable]":
+        """Return the variables that were filled in here, or anywhere in it."""
+        inner = (*self.mapping.values(), *self.items)
+        return frozenset(self.variables).union(*(node.filled for node in inner))
 
     @property
     def origin(self) -> str:

@@ -4,18 +4,21 @@ Rule 1: libyaml reads, nothing is constructed: we take its events one by one, so
 Rule 2: at most 1 MiB, 32 levels and 20,000 values, what aliases repeat counted each time.
 Rule 3: no tags, no second document, no key twice, no key that is not a scalar, no alias within its own anchor.
 Rule 4: an error never shows what stands in the file.
+Rule 5: what is wrong with one value (a variable that is not set, a key that stands twice) does not end the reading: it
+    is noted, and an empty text that says so (`Node.is_faulty`) takes the value's place.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import yaml
 
 from bridge.config.advice import explain
-from bridge.config.node import Mark, Node, Scalar, Style, join
-from bridge.config.scalar import ScalarError, fill, resolve
+from bridge.config.node import Mark, Node, Style, join
+from bridge.config.problems import Problems
+from bridge.config.scalar import Filled, ScalarError, fill, resolve
 from bridge.errors import ConfigError, Problem
 
 #: A thousand routes are some 100 KiB.
@@ -76,28 +79,24 @@ def decode(content: bytes, file: str) -> str:
     return text
 
 
-def parse(text: str, file: str, environ: Mapping[str, str]) -> Node:
-    """Read one document; raises `ConfigError` with all that is wrong with its form."""
+def parse(text: str, file: str, environ: Mapping[str, str], problems: Problems) -> Node:
+    """Read one document, noting what is wrong with single values; raises `ConfigError` where its form is."""
     if not yaml.__with_libyaml__:
         raise _refuse(
             Mark(file, 1, 1), "this PyYAML was built without libyaml, which the bridge needs: install its wheel"
         )
     loader = yaml.CSafeLoader(text)
-    reader = _Reader(file, environ)
+    reader = _Reader(file, environ, problems)
     try:
         while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
             reader.take(event)
     except yaml.MarkedYAMLError as error:
         line, column, advice = explain(error, text)
-        reader.problems.append(Problem(file, line, column, advice))
+        raise _refuse(Mark(file, line, column), advice) from None
     except yaml.YAMLError:
-        reader.problems.append(Problem(file, 1, 1, "this is not YAML"))
-    except ConfigError as error:
-        reader.problems += error.problems
+        raise _refuse(Mark(file, 1, 1), "this is not YAML") from None
     finally:
         loader.dispose()
-    if reader.problems:
-        raise ConfigError(sorted(reader.problems))
     if reader.root is None:
         raise _refuse(Mark(file, 1, 1), "the file is empty: `sse-bridge init` writes one to start from")
     return reader.root
@@ -106,9 +105,9 @@ def parse(text: str, file: str, environ: Mapping[str, str]) -> Node:
 class _Reader:
     """Builds nodes from events with a stack of its own, so that depth costs no recursion."""
 
-    def __init__(self, file: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, file: str, environ: Mapping[str, str], problems: Problems) -> None:
         self.root: Node | None = None
-        self.problems: list[Problem] = []
+        self._problems = problems
         self._file = file
         self._environ = environ
         self._stack: list[_Open] = []
@@ -159,8 +158,8 @@ class _Reader:
         self._spend(1, mark)
         style: Style = "quoted" if event.style else "plain"
         path = self._path()
-        value, is_filled = self._meaning(event.value, style, path, mark)
-        self._put(Node(value, mark, self._key(mark), path, style, is_filled), event.anchor, 1)
+        node = Node("", mark, self._key(mark), path, style)
+        self._put(self._meaning(event.value, node), event.anchor, 1)
 
     def alias(self, event: Any, mark: Mark) -> None:
         """Repeat what an anchor names."""
@@ -184,18 +183,18 @@ class _Reader:
             )
         if text in top.pairs:
             first = top.pairs[text].key
-            self.problems.append(
-                Problem(*mark, f"{join(top.path, text)}: this key stands twice, first in line {first.line}: remove one")
-            )
+            told = f"this key stands twice, first in line {first.line}: remove one"
+            self._problems.at(mark, f"{join(top.path, text)}: {told}")
         top.name, top.name_mark = text, mark
 
-    def _meaning(self, text: str, style: Style, path: str, mark: Mark) -> tuple[Scalar, bool]:
+    def _meaning(self, text: str, node: Node) -> Node:
         try:
-            filled = text if _EXPRESSION.match(path) else fill(text, self._environ)
-            return resolve(filled, is_plain=style == "plain"), filled != text
+            filled = Filled(text) if _EXPRESSION.match(node.path) else fill(text, self._environ)
+            value = resolve(filled.text, is_plain=node.style == "plain")
         except ScalarError as error:
-            self.problems.append(Problem(*mark, f"{path}: {error}" if path else str(error)))
-            return "", False
+            self._problems.add(node, str(error))
+            return replace(node, is_faulty=True)
+        return replace(node, value=value, variables=filled.variables)
 
     def _put(self, node: Node, anchor: str | None, weight: int) -> None:
         if anchor is not None:

@@ -24,6 +24,9 @@ class Problems:
         place = node
         for key in keys:
             place = place.mapping.get(key, place)
+        if place.is_faulty:
+            # Its fault is told already; whatever the text in its place lacks, nobody wrote.
+            return
         # A block begins on the next line: its key is what one looks for.
         mark = place.key if place.style == "block" else place.mark
         self.at(mark, f"{place.path}: {text}" if place.path else text)

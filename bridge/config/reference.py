@@ -8,9 +8,11 @@ A test fails when either is not what the models say.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
 
 from bridge.config import unbuilt
 from bridge.config.model import Cors, Feed, Heartbeat, History, Listing, Policy, RouteKeys, SourceKeys
@@ -20,7 +22,7 @@ from bridge.config.types import Host, Listen, Network, Origin, Rate
 from bridge.config.validate import models_of
 from bridge.config.wording import as_yaml
 from bridge.sources import KINDS
-from bridge.units import Duration, Size
+from bridge.units import Duration, Size, duration_text, size_text
 
 ROOT: Final = Path(__file__).parents[2]
 REFERENCE: Final = ROOT / "docs" / "reference.md"
@@ -107,10 +109,13 @@ def parts() -> Iterator[Part]:
     yield Part("from", Feed, _doc(Feed))
     yield Part("list", Listing, _doc(Listing))
     yield Part("sources", SourceKeys, SOURCES)
+    told: set[type[BaseModel]] = set()
     for kind, model in KINDS.items():
         yield Part(f"kind: {kind}", model, _doc(model))
         for inner in models_of(model):
-            if len(inner.model_fields) > 1:
+            if len(inner.model_fields) > 1 and inner not in told:
+                # What several kinds share is told once, after the first of them.
+                told.add(inner)
                 yield Part(name_of(inner).lower(), inner, _doc(inner))
 
 
@@ -122,6 +127,9 @@ def reference() -> str:
     for part in parts():
         properties = _properties(part, defined)
         rows = [_row(part.model, name, properties) for name in part.model.model_fields if name not in part.without]
+        if part.model in {RouteKeys, SourceKeys}:
+            use = properties["use"]
+            rows.insert(0, f"| `use` | {_cell(_type(use))} |  | {_cell(use['description'])} For example `[a, b]`. |\n")
         pages.append(f"## {part.title}\n\n{part.about.strip()}\n\n{_HEAD}{''.join(rows)}")
     pages.append(_later())
     return "\n".join(pages)
@@ -148,7 +156,45 @@ def _row(model: type[BaseModel], name: str, properties: Mapping[str, Any]) -> st
     examples = [f"`{as_yaml(each)}`" for each in field.examples or () if as_yaml(each) != as_yaml(default)]
     if examples and not _says_all(properties[key]):
         what += f" For example {', '.join(examples)}."
-    return f"| `{key}` | {_cell(_type(properties[key]))} | {_cell(shown)} | {_cell(what)} |\n"
+    kind = _type(properties[key])
+    return f"| `{key}` | {_cell(kind + _bounds(field, kind))} | {_cell(shown)} | {_cell(what)} |\n"
+
+
+def _bounds(field: FieldInfo, kind: str) -> str:
+    """Say between what a number, a duration or a size must lie, where the field says so."""
+    least: list[str] = []
+    most: list[str] = []
+    for limit in _limits(field):
+        match limit:
+            case Ge(ge=value):
+                least.append(_amount(value, kind))
+            case Gt(gt=value):
+                least.append(f"more than {_amount(value, kind)}")
+            case Le(le=value):
+                most.append(_amount(value, kind))
+            case Lt(lt=value):
+                most.append(f"less than {_amount(value, kind)}")
+            case _:
+                pass
+    if least and most:
+        return f", {least[0]} to {most[0]}"
+    if least:
+        return f", {least[0]}" if " " in least[0] else f", at least {least[0]}"
+    return "".join(f", {word}" if " " in word else f", at most {word}" for word in most)
+
+
+def _amount(value: Any, kind: str) -> str:
+    if kind == "duration":
+        return duration_text(float(value))
+    return size_text(int(value)) if kind == "size" else f"{value:,}"
+
+
+def _limits(field: FieldInfo) -> Iterator[object]:
+    """Yield what a field's annotation holds: of `int | None` the bounds stand with the number."""
+    yield from field.metadata
+    for form in get_args(field.annotation):
+        for each in getattr(form, "__metadata__", ()):
+            yield from each.metadata if isinstance(each, FieldInfo) else (each,)
 
 
 def _says_all(described: Mapping[str, Any]) -> bool:
@@ -164,6 +210,7 @@ _LINKS: Final = {
     "Feed": "[mapping](#from)",
     "Last": "`{ last: N }`",
     "file.Last": "`{ last: N }`",
+    "mqtt.Session": "`{ expiry: … }`",
 }
 _WORDS: Final = {"string": "text", "integer": "number", "number": "number", "boolean": "`true` or `false`"}
 

@@ -95,5 +95,13 @@ def _origin(node: Node | None) -> str:
     if node is None:
         return "built in"
     place = f"{node.mark.file}:{node.mark.line}"
-    layer = f"{node.origin}, " if node.origin else ""
-    return f"{layer}{place}{', from the environment' if node.is_filled else ''}"
+    return ", ".join((*((node.origin,) if node.origin else ()), place, *_filled(node)))
+
+
+def _filled(node: Node) -> Iterator[str]:
+    """Say what the environment did to a value: gave it, or was asked in vain, so that a default stands."""
+    variables = sorted(node.filled)
+    if any(not variable.is_default for variable in variables):
+        yield "from the environment"
+    if unset := [f"${{{variable.name}}}" for variable in variables if variable.is_default]:
+        yield f"the default of {' and '.join(unset)}"

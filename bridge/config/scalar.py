@@ -10,9 +10,9 @@ Rule 3: `${NAME}` and `${NAME:-default}` are filled in before rules 1 and 2, so 
 import math
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
-from bridge.config.node import Scalar
+from bridge.config.node import Scalar, Variable
 from bridge.errors import BridgeError
 
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -53,8 +53,18 @@ def resolve(text: str, *, is_plain: bool) -> Scalar:
     return text
 
 
-def fill(text: str, environ: Mapping[str, str]) -> str:
+class Filled(NamedTuple):
+    """A text with its variables filled in, and which those were."""
+
+    text: str
+    variables: tuple[Variable, ...] = ()
+
+
+def fill(text: str, environ: Mapping[str, str]) -> Filled:
     """Return the text with its environment variables; raises `ScalarError` for one that is not set."""
+    if "${" not in text:
+        return Filled(text)
+    variables: list[Variable] = []
 
     def value(found: re.Match[str]) -> str:
         if found[0] == "$${":
@@ -63,10 +73,10 @@ def fill(text: str, environ: Mapping[str, str]) -> str:
         if name is None:
             raise ScalarError("expected ${NAME} or ${NAME:-default}; write $${ for the signs themselves")
         given = environ.get(name)
-        if default is not None:
-            return given or default.removeprefix(":-")
-        if given is None:
+        if given is None and default is None:
             raise ScalarError(f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}")
-        return given
+        is_default = not given and default is not None
+        variables.append(Variable(name, is_default))
+        return str(default).removeprefix(":-") if is_default else str(given)
 
-    return _VARIABLE.sub(value, text) if "${" in text else text
+    return Filled(_VARIABLE.sub(value, text), tuple(variables))

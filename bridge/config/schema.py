@@ -70,9 +70,9 @@ def schema() -> Schema:
 
 
 def name_of(model: type[BaseModel]) -> str:
-    """Return what a model is called among the definitions: two kinds may have parts of the same name."""
-    kind = next((kind for kind, source in KINDS.items() if model in models_of(source)), None)
-    return f"{kind}.{model.__name__}" if kind else model.__name__
+    """Return what a model is called among the definitions: two kinds may have parts of the same name, or one part."""
+    kinds = [kind for kind, source in KINDS.items() if model in models_of(source)]
+    return f"{kinds[0]}.{model.__name__}" if len(kinds) == 1 else model.__name__
 
 
 def _definitions() -> dict[type[BaseModel], Schema]:

@@ -66,7 +66,7 @@ def validate(
     try:
         found = _build(model, node, around)
     except ValidationError as error:
-        details = error.errors(include_url=False)
+        details = [each for each in error.errors(include_url=False) if not _is_told(each, node)]
         told = [_tell(model, detail, node, problems, section or Section()) for detail in _relevant(details, node)]
         _note_nulls(node, problems, told)
         return _rest(model, node.without(*(str(detail["loc"][0]) for detail in details if detail["loc"])), around)
@@ -82,6 +82,11 @@ def keys_of(model: type[BaseModel]) -> frozenset[str]:
 def _build(model: type[M], node: Node, around: Surroundings) -> M:
     plain = _rooted(model, node.plain(), around.folder)
     return model.model_validate(plain, context=around.context, by_alias=True, by_name=False)
+
+
+def _is_told(detail: ErrorDetails, node: Node) -> bool:
+    """Tell whether an error is about what could not even be read, which is told already."""
+    return detail["type"] not in {_UNKNOWN, _MISSING} and _walk(node, detail["loc"]).has_faulty
 
 
 def _relevant(details: Sequence[ErrorDetails], node: Node) -> list[ErrorDetails]:

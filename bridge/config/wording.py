@@ -61,7 +61,7 @@ def _braces(node: Node) -> str | None:
 
 
 def _number(node: Node, _: Mapping[str, Any]) -> str:
-    if node.text is not None and node.is_filled and _NUMBER.fullmatch(node.text):
+    if node.text is not None and node.variables and _NUMBER.fullmatch(node.text):
         return "expected a whole number, not a text: on a line of its own, ${NAME} needs no quotes"
     if node.text is not None and node.style == "quoted" and _NUMBER.fullmatch(node.text):
         return "expected a whole number, not a text: remove the quotes"

@@ -1,7 +1,8 @@
-"""What the demo shows: a growing log, a clock and pushed notices, made on the spot.
+"""What the demo shows: a growing log, devices, a clock and pushed notices, made on the spot.
 
-`routes.yaml` is its configuration, as a user would write it; `writer` is the application whose logs grow; `notices`
-is another program, which pushes.
+`routes.yaml` is its configuration, as a user would write it; `writer` is the application whose logs grow; `notices` is
+another program, which pushes; `devices` are machines, which speak MQTT to a `broker`. The broker is an extra of the
+package, `demo`; without it the devices are left out.
 """
 
 from pathlib import Path

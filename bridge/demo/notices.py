@@ -1,6 +1,7 @@
 """The demo's other program: it pushes a notice to the admin port every few seconds."""
 
 import asyncio
+from http import HTTPStatus
 from random import Random
 from typing import Final
 
@@ -24,11 +25,16 @@ log = structlog.get_logger()
 
 
 async def push(url: str, random: Random, *, pause: float = PAUSE) -> None:
-    """Push notices as JSON until cancelled; one that does not arrive is not sent again."""
+    """Push notices as JSON until cancelled; one that does not arrive is not sent again.
+
+    It ends when the bridge drains: no later notice would be taken.
+    """
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         while True:
             try:
                 async with session.post(url, json=notice(random)) as response:
+                    if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                        return
                     response.raise_for_status()
             except (aiohttp.ClientError, TimeoutError) as error:
                 log.warning("notice not pushed", error=str(error))

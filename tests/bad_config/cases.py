@@ -131,7 +131,7 @@ SECRETS: Final = (
 
 KEYS: Final = (
     bad("unknown section", "did you mean `server`", "version: 1\n§srever: HUNTER2\n"),
-    bad("section of nothing like it", "known are version", "version: 1\n§password: HUNTER2\n"),
+    bad("section of nothing like it", "known are version", "version: 1\n§passphrase: HUNTER2\n"),
     bad("key of another section", "under `server`", "version: 1\n§listen: HUNTER2\n"),
     bad("misspelt key", "did you mean `event`", route("{ from: clock, §evnt: HUNTER2 }")),
     bad("key of a source in a route", "source of kind `timer`", route("{ from: clock, §every: HUNTER2 }")),
@@ -167,7 +167,7 @@ KEYS: Final = (
 UNBUILT: Final = (
     *(
         bad(f"kind {kind}", f"`{kind}` is not built yet", source(f"{{ kind: §{kind}, url: HUNTER2 }}"))
-        for kind in ("mqtt", "kafka", "http", "sse")
+        for kind in ("http", "sse")
     ),
     *(
         bad(f"route's {key}", f"`{key}` is not built yet", route(f"{{ from: clock, §{key}: HUNTER2 }}"))

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.config import advice
 from bridge.config.parse import parse
+from bridge.config.problems import Problems
 from bridge.errors import ConfigError
 
 
@@ -32,7 +33,7 @@ from bridge.errors import ConfigError
 def test_says_what_to_write(text: str, said: str) -> None:
     """Each slip gets the advice that mends it."""
     with pytest.raises(ConfigError) as caught:
-        parse(text, "routes.yaml", {})
+        parse(text, "routes.yaml", {}, Problems())
     assert caught.value.problems[0].text.endswith(said)
 
 
@@ -40,4 +41,4 @@ def test_says_what_to_write(text: str, said: str) -> None:
 def test_a_sign_that_begins_no_text_is_named(sign: str) -> None:
     """YAML keeps some signs for itself: the advice shows the quoted form."""
     with pytest.raises(ConfigError, match=f'needs quotes, for example "{sign}x"'):
-        parse(f"a: {sign}b\n", "routes.yaml", {})
+        parse(f"a: {sign}b\n", "routes.yaml", {}, Problems())

@@ -176,9 +176,9 @@ def test_what_depends_on_a_wrong_key_is_still_checked(tmp_path: Path) -> None:
 def test_a_source_that_cannot_be_read_hides_no_names(tmp_path: Path) -> None:
     """What a broken source would offer is unknown, so nothing is said against its routes."""
     [line] = refused(
-        tmp_path, "sources: { a: { kind: mqtt } }\nroutes: { '/{x}': { from: a, key: y, event: '{z}' } }\n"
+        tmp_path, "sources: { a: { kind: http } }\nroutes: { '/{x}': { from: a, key: y, event: '{z}' } }\n"
     )
-    assert "mqtt" in line
+    assert "http" in line
 
 
 def test_notes_tell_what_is_allowed_and_yet_worth_a_look(tmp_path: Path) -> None:
@@ -346,3 +346,69 @@ def test_any_slip_of_the_hand_is_a_configuration_or_an_error(
     """A piece of a good file that is lost, or typed over, is told and nothing else."""
     text = path.read_text("utf-8")
     is_config_or_error(tmp_path / "routes.yaml", text[:start] + put + text[start + length :])
+
+
+UNSET = """\
+version: ${V}
+server: { listen: "${L}", drain: 5 }
+auth: ${A}
+sources:
+  push: { kind: push, subject: "${S}", token: { env: "${T}" }, max: 1 }
+  timer: { kind: "${K}", every: 1s }
+routes:
+  /a/{user}: { from: push, event: "${E}", start: "${N}", list: /x, list: /y }
+  /b: { from: "${F}", use: "${P}", slow: fast }
+  /c: { from: timr }
+  /d/{x}: { from: timer, list: "${Q}", cors: { origins: ["${O}", "a b"] } }
+"""
+
+
+def test_an_unset_variable_hides_no_other_error(tmp_path: Path) -> None:
+    """What cannot be read is told once, and so is all else that is wrong: nothing follows from what is not there."""
+    found = [problem.split(": ", 2)[1:] for problem in refused(tmp_path, UNSET)]
+    unset = [place for place, text in found if text.startswith("the environment variable ")]
+    assert unset == [
+        "version",
+        "server.listen",
+        "auth",
+        "sources.push.subject",
+        "sources.push.token.env",
+        "sources.timer.kind",
+        "routes./a/{user}.event",
+        "routes./a/{user}.start",
+        "routes./b.from",
+        "routes./b.use",
+        "routes./d/{x}.list",
+        "routes./d/{x}.cors.origins[0]",
+    ]
+    assert [place for place, _ in found if place not in unset] == [
+        "server.drain",
+        "sources.push.max",
+        "routes./a/{user}.list",
+        "routes./b.slow",
+        "routes./c.from",
+        "routes./d/{x}.cors.origins[1]",
+    ]
+
+
+def test_files_are_checked_together_although_a_variable_is_unset(tmp_path: Path) -> None:
+    """In a folder of files, too, the rest is looked at; where a file cannot be read at all, nothing else is."""
+    (tmp_path / "a.yaml").write_text("sources: { a: { kind: push, subject: '${S}' } }\n", "utf-8")
+    (tmp_path / "b.yaml").write_text("routes: { /a: { from: a, slw: gap } }\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, {})
+    assert [problem.file for problem in caught.value.problems] == ["a.yaml", "b.yaml"]
+    (tmp_path / "c.yaml").write_text("sources: { b: [ }\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, {})
+    assert [problem.file for problem in caught.value.problems] == ["a.yaml", "c.yaml"]
+
+
+@pytest.mark.parametrize("path", ["/a", "/a/{user}"])
+@pytest.mark.parametrize("listing", ["x", '"/x/{user}"', "{ path: x }", '"/x%"'])
+def test_a_wrong_list_is_told_once(tmp_path: Path, path: str, listing: str) -> None:
+    """One thing is said of a list: that there is nothing to list, or what is wrong with its path."""
+    sources = "sources: { a: { kind: push, subject: '{user}' } }\n"
+    assert len(refused(tmp_path, f'{sources}routes: {{ "{path}": {{ from: a, list: {listing} }} }}')) == 1
+    gone = refused(tmp_path, f'{sources}routes: {{ "{path}": {{ gone: true, list: {listing} }} }}')
+    assert ["no other key" in problem for problem in gone] == [True]

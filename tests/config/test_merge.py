@@ -8,7 +8,7 @@ from bridge.config.problems import Problems
 
 def node(text: str, path: str) -> Node:
     """Return the mapping at a path of a text."""
-    found = parse(text, "routes.yaml", {}).at(*path.split("."))
+    found = parse(text, "routes.yaml", {}, Problems()).at(*path.split("."))
     assert found is not None
     return found
 

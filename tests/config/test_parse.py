@@ -7,12 +7,17 @@ from hypothesis import given, strategies as st
 
 from bridge.config.node import Node
 from bridge.config.parse import MAX_BYTES, MAX_DEPTH, MAX_NODES, decode, parse
+from bridge.config.problems import Problems
 from bridge.errors import ConfigError, Problem
 
 
 def read(text: str, **environ: str) -> Node:
     """Parse a text as a file of the usual name."""
-    return parse(decode(text.encode(), "routes.yaml"), "routes.yaml", environ)
+    problems = Problems()
+    node = parse(decode(text.encode(), "routes.yaml"), "routes.yaml", environ, problems)
+    if problems:
+        raise ConfigError(problems.ordered())
+    return node
 
 
 def refused(text: str) -> str:

@@ -23,3 +23,25 @@ def test_every_key_has_a_row() -> None:
             assert f"| `{field.alias or name}` |" in page
     for key in schema()["properties"]:
         assert f"| `{key}` |" in page
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| `drain` | duration, 0s to 1h | `10s` |",
+        "| `memory` | size, at least 1MiB |",
+        "| `per_peer` | number, at least 1 |",
+        "| `age` | duration, more than 0s | `1h` |",
+        "| `use` | text or list of text |",
+    ],
+)
+def test_a_row_tells_the_bounds(row: str) -> None:
+    """Who reads the page need not try which values are taken."""
+    assert f"\n{row}" in reference()
+
+
+def test_profiles_are_told_of_where_they_are_used() -> None:
+    """`use` is a key of a route and of a source."""
+    for title in ("routes", "sources"):
+        section = reference().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+        assert "| `use` |" in section

@@ -45,6 +45,19 @@ def test_each_value_tells_its_layer(tmp_path: Path) -> None:
         assert expected in found
 
 
+def test_a_default_is_not_said_to_come_from_the_environment(tmp_path: Path) -> None:
+    """Of a variable that is unset or empty it is told that its default was taken, in lists and mappings too."""
+    text = """\
+server: { listen: ["${A:-127.0.0.1:1}", "${B:-127.0.0.1:2}"], admin: "127.0.0.1:${C:-9}", pages: { /a: "${D:-.}" } }
+"""
+    file = tmp_path / "routes.yaml"
+    file.write_text(text, "utf-8")
+    found = [line.partition("# ")[2] for line in resolved(load_draft(file, {"A": "127.0.0.1:7", "C": ""}))]
+    assert "routes.yaml:1, from the environment, the default of ${B}" in found
+    assert "routes.yaml:1, the default of ${C}" in found
+    assert "routes.yaml:1, the default of ${D}" in found
+
+
 def test_a_secret_is_hidden(tmp_path: Path) -> None:
     """Where a secret is found is shown, and never what it is."""
     found = lines(tmp_path)

@@ -93,7 +93,13 @@ def test_any_text_has_a_meaning_or_is_refused(text: str) -> None:
 )
 def test_variables_are_filled_in_once(text: str, filled: str) -> None:
     """A variable is filled in, its default where it is unset or empty, and what it holds is not looked at again."""
-    assert fill(text, {"HOST": "example.org", "EMPTY": "", "NESTED": "${HOST}"}) == filled
+    assert fill(text, {"HOST": "example.org", "EMPTY": "", "NESTED": "${HOST}"}).text == filled
+
+
+def test_it_is_told_which_variables_were_filled_in() -> None:
+    """Each variable is named, and whether its default was taken; an escaped one is none."""
+    filled = fill("${HOST}${EMPTY:-1}${NONE:-2}$${X}${HOST:-3}", {"HOST": "h", "EMPTY": ""})
+    assert filled == ("h12${X}h", (("HOST", False), ("EMPTY", True), ("NONE", True), ("HOST", False)))
 
 
 @pytest.mark.parametrize("text", ["${NONE}", "${}", "${a b}", "${A-b}", "${"])

@@ -11,6 +11,7 @@ from bad_config import cases
 from bridge.config import load
 from bridge.config.model import Limits, Policy, RouteKeys, Server, SourceKeys
 from bridge.config.parse import parse
+from bridge.config.problems import Problems
 from bridge.config.schema import name_of, schema
 from bridge.config.validate import models_of
 from bridge.errors import ConfigError
@@ -34,7 +35,7 @@ def validator() -> jsonschema.Draft202012Validator:
 
 def plain(text: str) -> Any:
     """Return a text as an editor sees it: with its variables."""
-    return parse(text.replace("${", "$${"), "routes.yaml", {}).plain()
+    return parse(text.replace("${", "$${"), "routes.yaml", {}, Problems()).plain()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")

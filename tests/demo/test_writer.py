@@ -5,6 +5,7 @@ import re
 from random import Random
 
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from bridge.demo import notices, writer
 
@@ -59,3 +60,20 @@ async def test_notices_are_pushed_as_json_and_a_refusal_does_not_end_them(aiohtt
     task.cancel()
     await asyncio.wait([task])
     assert all(set(notice) == {"title", "message"} for notice in heard)
+
+
+async def test_notices_end_without_a_word_when_the_bridge_drains(aiohttp_server):
+    """A 503 is what a bridge says that takes nothing any more: no warning is due, and no other notice."""
+    heard = []
+
+    async def refuse(request):
+        heard.append(await request.json())
+        return web.Response(status=503)
+
+    app = web.Application()
+    app.router.add_post("/-/push/notices", refuse)
+    server = await aiohttp_server(app)
+    with capture_logs() as lines:
+        async with asyncio.timeout(10):
+            await notices.push(str(server.make_url("/-/push/notices")), Random(1), pause=0.01)
+    assert (len(heard), lines) == (1, [])

@@ -45,7 +45,7 @@ async def console(browser: Browser) -> None:
 
         await until(told, "the demo runs")
         url = f"http://{ports['ADMIN']}/"
-        four = ["/logs/api", "/logs", "/notices", "/clock"]
+        four = ["/logs/api", "/plants/oslo", "/notices", "/clock"]
         for name, scheme, size, paths in (
             ("console", "light", WIDE, four),
             ("console-dark", "dark", WIDE, four),
