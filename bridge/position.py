@@ -16,7 +16,7 @@ Rule 3: two readers that take the partitions in turn differently give different 
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -233,3 +233,27 @@ class Writer:
         self._texts[at] = prefix + digits(offset + 1)
         text = "p" + "".join(self._texts) + self._ends[at]
         return text if len(text) <= MAX_TEXT else ""
+
+    def steps(self, part: Part, offsets: Sequence[int]) -> list[str]:
+        """Go on after messages of one partition; return what `step` would for each, at a fraction of its cost."""
+        at = self._at[part]
+        prefix = f"_{part.tag}." if part.number == 0 else "."
+        before = "p" + "".join(self._texts[:at]) + prefix
+        after = "".join(self._texts[at + 1 :]) + self._ends[at]
+        room = MAX_TEXT - len(before) - len(after)
+        known = _successors(offsets)
+        self._next[at], self._last = offsets[-1] + 1, part
+        self._texts[at] = prefix + known[-1]
+        return [before + each + after if len(each) <= room else "" for each in known]
+
+
+def _successors(offsets: Sequence[int]) -> list[str]:
+    """Write the numbers after these in base 62; neighbours share all digits but the last two."""
+    known: list[str] = []
+    shared, head = 0, ""
+    for offset in offsets:
+        high, low = divmod(offset + 1, len(_PAIRS))
+        if high != shared:
+            shared, head = high, digits(high)
+        known.append(head + _PAIRS[low] if high else digits(low))
+    return known

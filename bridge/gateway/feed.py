@@ -12,6 +12,7 @@ from typing import Final
 
 from bridge import wire
 from bridge.errors import SourceError
+from bridge.gateway.connection import Connection
 from bridge.gateway.supply import Back, Piece, Run
 from bridge.subscription import EventId, Subscription, Want
 
@@ -73,25 +74,30 @@ async def read_back(
         back = later
 
 
-async def beating(pieces: AsyncGenerator[Piece], every: float, beat: Callable[[], bytes]) -> AsyncGenerator[Piece]:
-    """Yield the pieces, and a heartbeat whenever none came for `every` seconds."""
-    waiting: asyncio.Future[Piece] | None = None
-    try:
-        while True:
-            waiting = waiting or asyncio.ensure_future(anext(pieces))
-            done, _ = await asyncio.wait((waiting,), timeout=every)
-            if not done:
-                yield Piece(beat(), "")
-                continue
-            try:
-                piece = waiting.result()
-            except StopAsyncIteration:
-                return
-            waiting = None
-            yield piece
-    finally:
-        # A source's file is closed now, not when the garbage collector comes to it.
-        if waiting is not None:
-            waiting.cancel()
-            await asyncio.wait((waiting,))
-        await pieces.aclose()
+class Pulse:
+    """Beats on a stream that a task writes, whenever nothing was written to it for as long."""
+
+    def __init__(self, connection: Connection, every: float, beat: Callable[[], bytes]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connection = connection
+        self._every = every
+        self._beat = beat
+        self._last = self._loop.time()
+        self._timer = self._loop.call_later(every, self._due)
+
+    def written(self) -> None:
+        """Note that the stream is not idle."""
+        self._last = self._loop.time()
+
+    def close(self) -> None:
+        """Beat no more."""
+        self._timer.cancel()
+
+    def _due(self) -> None:
+        now = self._loop.time()
+        if now >= self._last + self._every:
+            # A peer that takes nothing now has bytes waiting, so no proxy sees it idle.
+            if self._connection.is_ready:
+                self._connection.send(self._beat())
+            self._last = now
+        self._timer = self._loop.call_at(self._last + self._every, self._due)

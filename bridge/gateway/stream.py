@@ -21,7 +21,7 @@ from bridge.gateway import reply
 from bridge.gateway.archive import Now, open_archive
 from bridge.gateway.connection import BATCH, TakenOver, take_over
 from bridge.gateway.endpoint import Endpoint, Retry
-from bridge.gateway.feed import RUN, beating, open_back, open_run, read_back
+from bridge.gateway.feed import RUN, Pulse, open_back, open_run, read_back
 from bridge.gateway.framing import EVENT_STREAM, HEADERS, framing, head
 from bridge.gateway.pump import Pump
 from bridge.gateway.subscriber import Audience, Subscriber
@@ -260,13 +260,18 @@ class Streams:
     async def _feed(self, subscriber: Subscriber, audience: Audience, pieces: AsyncGenerator[Piece]) -> None:
         """Write what a task gives, at the peer's pace; then let the pump go on, or end the stream."""
         connection, heartbeat, channel = subscriber.connection, audience.heartbeat, audience.channel
-        if heartbeat is not None:
-            pieces = beating(pieces, heartbeat.every, lambda: self._pump.heartbeat(channel, heartbeat))
-        async with contextlib.aclosing(pieces):
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(contextlib.aclosing(pieces))
+            pulse = None
+            if heartbeat is not None:
+                pulse = Pulse(connection, heartbeat.every, lambda: self._pump.heartbeat(channel, heartbeat))
+                stack.callback(pulse.close)
             async for piece in pieces:
                 if connection.is_closing:
                     return  # its farewell stands last, and may still wait for the peer
                 connection.send(piece.frames)
+                if pulse is not None:
+                    pulse.written()
                 subscriber.subscription.delivered += piece.frames.count(b"\nid: ") + piece.frames.startswith(b"id: ")
                 if piece.is_last:
                     self._pump.end(subscriber)
@@ -274,6 +279,7 @@ class Streams:
                     self._pump.bye(subscriber, piece.bye)
                 if not await connection.drained():
                     return
+        # Not a turn of the loop lies between the last piece and this: what comes meanwhile could be evicted unread.
         subscriber.is_feeding = False
         self._pump.start(subscriber, audience)
 

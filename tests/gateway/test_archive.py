@@ -288,7 +288,7 @@ async def test_clients_that_wander_between_replicas_see_all_once(seed: int):
     draw = random.Random(seed)
     topic = filled(40, 40, 40)
     begin = [0, 0, 0]
-    async with replica(topic, begin, kept=draw.choice([10, 50])) as one, replica(topic, begin, kept=15) as two:
+    async with replica(topic, begin, kept=draw.choice([7, 50])) as one, replica(topic, begin, kept=9) as two:
         id, seen = str(Position({topic.tag: (0, 0, 0)})), list[str]()
 
         async def go_on() -> None:

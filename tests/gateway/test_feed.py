@@ -1,11 +1,13 @@
 """Backlogs and runs: what a task writes for one subscriber, and how it joins what all get."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
-from bridge.gateway.feed import BEGINNING, RUN, beating, open_back, open_run
-from bridge.gateway.supply import Back, Piece, Run
+from bridge.gateway.connection import Connection
+from bridge.gateway.feed import BEGINNING, RUN, Pulse, open_back, open_run
+from bridge.gateway.supply import Back, Run
 from bridge.subscription import Want
 from tests.gateway.fakes import Log, Logging
 from tests.support import Client, numbers, running, until
@@ -266,23 +268,38 @@ async def test_a_source_that_fails_while_it_is_read_breaks_the_stream_off():
         assert served.bridge.streams is not None
 
 
-async def test_beating_gives_a_beat_whenever_nothing_came():
-    """The pieces pass in order, and the end passes too."""
-    gate = asyncio.Event()
+class Wire:
+    """A connection that keeps what is sent, while it takes anything."""
 
-    async def pieces():
-        yield Piece(b"one", "1")
-        await gate.wait()
-        yield Piece(b"two", "2")
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.is_ready = True
 
-    got = []
-    async for piece in beating(pieces(), 0.01, lambda: b":\n\n"):
-        got.append(piece.frames)
-        if got.count(b":\n\n") == 2:
-            gate.set()
-    assert got[0] == b"one"
-    assert got[-1] == b"two"
-    assert set(got[1:-1]) == {b":\n\n"}
+    def send(self, frames: bytes) -> None:
+        """Keep it."""
+        self.sent.append(frames)
+
+
+async def test_a_pulse_beats_whenever_nothing_was_written():
+    """Not while something was, nor while the peer takes nothing, nor after the end."""
+    wire, written = Wire(), list[float]()
+    clock = asyncio.get_running_loop().time
+    pulse = Pulse(cast("Connection", wire), 0.02, lambda: written.append(clock()) or b"beat")
+    while clock() - pulse._last < 0.01 or not wire.sent:
+        await asyncio.sleep(0.001)
+    pulse.written()
+    since = clock()
+    await until(lambda: len(wire.sent) == 2)
+    assert written[1] - since >= 0.015
+    wire.is_ready = False
+    count = len(wire.sent)
+    beaten = pulse._last
+    await until(lambda: pulse._last > beaten)
+    assert len(wire.sent) == count
+    wire.is_ready = True
+    await until(lambda: len(wire.sent) > count)
+    pulse.close()
+    assert pulse._timer.cancelled()
 
 
 @pytest.mark.parametrize(
