@@ -1,1 +1,1 @@
-"""Turn files, timers and HTTP pushes into Server-Sent Events."""
+"""Turn files, MQTT, Kafka, timers and HTTP pushes into Server-Sent Events."""

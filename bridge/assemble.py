@@ -81,6 +81,7 @@ def _route(spec: RouteSpec, names: tuple[str, ...], config: Config, bus: Bus) ->
             source=feed.source,
             event=Template.parse(event, rest=False) if (event := feed.event or spec.event) else None,
             bind={**config.sources[feed.source].bind, **spec.bind},
+            unkeyed=_unkeyed(spec.key, config.sources[feed.source].capture),
         )
         for feed in spec.feeds
     ]
@@ -98,6 +99,12 @@ def _route(spec: RouteSpec, names: tuple[str, ...], config: Config, bus: Bus) ->
         is_positional=_is_positional(spec, config),
     )
     return Route(terms, feeds, budget=bus.budget, limit=config.limits.event)
+
+
+def _unkeyed(key: str | None, capture: Mapping[str, str]) -> frozenset[str]:
+    """Return the names that a deletion lacks; none of them counts where the key itself is one that it lacks."""
+    read = frozenset(name for name, path in capture.items() if looks_inside(path))
+    return frozenset() if key is None or looks_inside(key) or key in read else read
 
 
 def _is_positional(spec: RouteSpec, config: Config) -> bool:

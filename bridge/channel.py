@@ -200,6 +200,10 @@ class Channel:
         """Return the latest records per key after a sequence number, up to another, that fit `limit` bytes together."""
         return fit(self.table.after(after, through), limit) if self.table is not None else []
 
+    def holds(self, key: str) -> bool:
+        """Tell whether the table has a key."""
+        return self.table is not None and self.table.has(key)
+
     def expire(self, now: float) -> None:
         """Evict what is too old; for channels that nothing is appended to."""
         before = self.bytes

@@ -72,7 +72,11 @@ class Inlet:
         if isinstance(item, Loss):
             return Subscription.gap(item.reason, item.missed, None, None)
         [event] = self._normalise([item])
-        return route.frame(self.source, event, id) if route.takes(self.source, event, captures) else b""
+        taken = route.takes(self.source, event, captures)
+        if taken is None:
+            # A key is gone, and whether it was this channel's is not known any more.
+            return Subscription.gap("evicted", 1, None, None)
+        return route.frame(self.source, event, id) if taken else b""
 
 
 def _words(skipped: Counter[str]) -> dict[str, object]:

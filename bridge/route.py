@@ -39,6 +39,8 @@ class Feed:
     source: str
     event: Template | None = None
     bind: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: Captures that are no part of the key: read out of the data, which the deletion of that key does not have.
+    unkeyed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +94,19 @@ class Route:
         found: dict[tuple[str, ...], list[Record]] = {}
         for event, seq in zip(events, seqs, strict=True):
             captures = event.captures
-            if bind and any(captures.get(name) != value for name, value in bind):
-                continue
             place = tuple([captures.get(name, "") for name in self.terms.names])
-            if "" in place:
-                self.skipped["a name of the route's path is missing in the event"] += 1
-                continue
-            records = found.get(place)
-            if records is None:
-                records = found[place] = []
-            self._record(feed, event, seq, epoch, records)
+            if bind and any(captures.get(name) != value for name, value in bind):
+                places = self._holding(feed, event, found)
+            elif "" in place:
+                places = self._holding(feed, event, found)
+                self.skipped["a name of the route's path is missing in the event"] += not places
+            else:
+                places = [place]
+            for place in places:
+                records = found.get(place)
+                if records is None:
+                    records = found[place] = []
+                self._record(feed, event, seq, epoch, records)
         return {self.channel(place): records for place, records in found.items() if records}
 
     def channel(self, place: tuple[str, ...]) -> Channel:
@@ -142,10 +147,31 @@ class Route:
         start = self.terms.start or "live"
         return Subscription(channel, epoch, start=start, slow=self.terms.slow, where=self.where)
 
-    def takes(self, source: str, event: Event, captures: Mapping[str, str]) -> bool:
-        """Tell whether an event of the source belongs in the channel of these captures."""
+    def takes(self, source: str, event: Event, captures: Mapping[str, str]) -> bool | None:
+        """Tell whether an event of the source belongs in the channel of these captures; None where it does not say.
+
+        The deletion of a key has no data, so it lacks the names that `capture` reads there.
+        """
         wanted = {**self.feeds[source].bind, **captures}
-        return all(event.captures.get(name) == value for name, value in wanted.items())
+        if any(event.captures.get(name, value) != value for name, value in wanted.items()):
+            return False
+        if event.captures.keys() >= wanted.keys():
+            return True
+        return None if event.is_tombstone and self._find_key is not None else False
+
+    def _holding(
+        self, feed: Feed, event: Event, found: Mapping[tuple[str, ...], Sequence[Record]]
+    ) -> list[tuple[str, ...]]:
+        """Return the channels that hold the key which a deletion ends, where it does not say itself which they are."""
+        value = self._find_key(event) if self._find_key is not None and event.is_tombstone else None
+        if value is None:
+            return []
+        key = self._key(feed, event, value)
+        new = {place for place, records in found.items() if any(record.key == key for record in records)}
+        held = [place for place, channel in self.channels.items() if place in new or channel.holds(key)]
+        asked = [*held, *(place for place in new if place not in self.channels)]
+        named = (dict(zip(self.terms.names, place, strict=True)) for place in asked)
+        return [self.place(each) for each in named if self.takes(feed.source, event, each) is None]
 
     def frame(self, source: str, event: Event, id: str) -> bytes:
         """Encode an event under an id that it already has, for one subscriber alone; b"" if it has no place here."""
@@ -228,7 +254,8 @@ class Route:
         return None
 
     def _key(self, feed: Feed, event: Event, value: str) -> str:
-        merged = [v for k, v in event.captures.items() if k not in self.terms.names and k not in feed.bind]
+        apart = (self.terms.names, feed.bind, feed.unkeyed)
+        merged = [v for k, v in event.captures.items() if not any(k in each for each in apart)]
         if not merged and not self._merges_sources:
             return value
         return orjson.dumps([feed.source if self._merges_sources else "", *merged, value]).decode()

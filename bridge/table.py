@@ -35,6 +35,10 @@ class Table:
     def __contains__(self, seq: int) -> bool:
         return seq in self._by_seq
 
+    def has(self, key: str) -> bool:
+        """Tell whether the key has a latest record."""
+        return key in self._seqs
+
     def put(self, record: Record) -> Record | None:
         """Make the record its key's latest, or forget the key if it is a tombstone; return the one it replaces."""
         key = record.key or ""

@@ -112,6 +112,47 @@ def test_a_key_includes_what_the_route_merges():
     ]
 
 
+def test_a_deletion_finds_its_key_without_the_names_that_only_data_has():
+    """What `capture` reads out of the data is no part of a key that a deletion has too."""
+    hub = bus()
+    feed = Feed(source="s", unkeyed=frozenset({"customer"}))
+    route = attached(hub, Terms(path="/", key="key"), feed)
+    hub.publish("s", [event(key="7", captures={"region": "eu", "customer": "ann"})])
+    hub.publish("s", [event(key="7", captures={"region": "us", "customer": "ann"})])
+    hub.publish("s", [event("", key="7", captures={"region": "eu"}, is_tombstone=True)])
+    [log] = route.channels.values()
+    assert [each.key for each in log.snapshot(0, 99, 1 << 20)] == ['["","us","7"]']
+
+
+@pytest.mark.parametrize("is_one_batch", [False, True])
+def test_a_deletion_that_lacks_a_name_of_the_path_goes_where_its_key_is(*, is_one_batch: bool):
+    """The record of a key says whose it is, its deletion does not; one whose key nobody has is counted."""
+    hub = bus()
+    names = frozenset({"customer"})
+    of_all = attached(hub, Terms(path="/{customer}", names=("customer",), key="key"), Feed(source="s", unkeyed=names))
+    of_ann = attached(hub, Terms(path="/", key="key"), Feed(source="s", unkeyed=names, bind={"customer": "ann"}))
+    orders = [event(key="7", captures={"customer": "ann"}), event(key="8", captures={"customer": "bob"})]
+    deletions = [event("", key=key, is_tombstone=True) for key in ("8", "7", "9")]
+    for batch in [[*orders, *deletions]] if is_one_batch else [orders, deletions]:
+        hub.publish("s", batch)
+    deleted = [name for name, _, _ in history(of_all, customer="ann")], [name for name, _, _ in history(of_ann)]
+    assert deleted == (["message", "delete"], ["message", "delete"])
+    assert [name for name, _, _ in history(of_all, customer="bob")] == ["message", "delete"]
+    assert of_all.skipped.total() == 1
+    assert not of_ann.channels[()].holds("7")
+
+
+def test_what_is_read_back_says_where_a_deletion_may_belong():
+    """Here, elsewhere, or it cannot be told."""
+    hub = bus()
+    route = attached(hub, Terms(path="/{customer}/{region}", names=("customer", "region"), key="key"))
+    wanted = {"customer": "ann", "region": "eu"}
+    assert route.takes("s", event(captures=wanted), wanted) is True
+    assert route.takes("s", event(captures={"region": "eu"}), wanted) is False
+    assert route.takes("s", event(captures={"region": "eu"}, is_tombstone=True), wanted) is None
+    assert route.takes("s", event(captures={"region": "us"}, is_tombstone=True), wanted) is False
+
+
 # -- CloudEvents
 
 
