@@ -12,7 +12,10 @@ from bridge.config.near import hint, listed
 from bridge.config.node import OWN, Node
 from bridge.config.problems import Problems
 from bridge.errors import TemplateError
+from bridge.sources.base import Source
 from bridge.sources.file import File
+from bridge.sources.kafka import Kafka
+from bridge.sources.mqtt import Mqtt
 from bridge.template import LITERAL, REST, Template
 
 #: Each pair with the same shape is compared. Whoever needs more routes needs a name in one of them.
@@ -124,14 +127,25 @@ def _check_start(route: DraftRoute, sources: Mapping[str, DraftSource], problems
     if "key" not in route.node.mapping:
         problems.add(route.node, "a snapshot is the latest event of each key: give the route a `key`", "start")
     for feed in route.spec.feeds:
-        source = sources.get(feed.source)
-        file = source.spec.source if source is not None and source.spec is not None else None
-        if isinstance(file, File) and file.begin != "beginning":
-            notes.add(
-                route.node,
-                f"the snapshot is not whole: `{feed.source}` is not read from its beginning (`begin: beginning`)",
-                "start",
-            )
+        found = sources.get(feed.source)
+        source = found.spec.source if found is not None and found.spec is not None else None
+        if source is not None and (why := _partial(source)):
+            notes.add(route.node, f"the snapshot is not whole: `{feed.source}` {why}", "start")
+
+
+def _partial(source: Source) -> str:
+    """Return why the latest of each key may not be among what a source reads, or "" where it is."""
+    match source:
+        case File(begin=begin) if begin != "beginning":
+            return "is not read from its beginning (`begin: beginning`)"
+        case Kafka(group=str()):
+            return "reads in a `group`, whose members have a part of the records each"
+        case Kafka(begin=begin) if begin != "earliest":
+            return "is not read from its beginning (`begin: earliest`)"
+        case Mqtt(share=str()):
+            return "shares a subscription (`share`), to which no retained messages come"
+        case _:
+            return ""
 
 
 def _check_oversize(route: DraftRoute, problems: Problems) -> None:
