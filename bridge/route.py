@@ -17,6 +17,7 @@ from bridge.chain import Where, nowhere
 from bridge.channel import Channel
 from bridge.event import Event, Loss, Record, cloudevent
 from bridge.expression import Scope, find
+from bridge.keys import Key, LastKeys
 from bridge.subscription import Start, Subscription
 from bridge.template import Template
 
@@ -82,6 +83,9 @@ class Route:
         self._budget = budget
         self._limit = limit
         self._find_key = find(terms.key) if terms.key is not None else None
+        # A deletion has no data, but the record key of what it deletes.
+        self._reads_data = terms.key not in {None, "key"}
+        self._last_keys = LastKeys(terms.bounds.keys)
         # A key means one thing per source and per capture that the path does not name, so it includes them.
         self._merges_sources = len(feeds) > 1
 
@@ -163,10 +167,10 @@ class Route:
         self, feed: Feed, event: Event, found: Mapping[tuple[str, ...], Sequence[Record]]
     ) -> list[tuple[str, ...]]:
         """Return the channels that hold the key which a deletion ends, where it does not say itself which they are."""
-        value = self._find_key(event) if self._find_key is not None and event.is_tombstone else None
-        if value is None:
+        found_key = self._key(feed, event) if event.is_tombstone else None
+        if found_key is None:
             return []
-        key = self._key(feed, event, value)
+        key = found_key.whole
         new = {place for place, records in found.items() if any(record.key == key for record in records)}
         held = [place for place, channel in self.channels.items() if place in new or channel.holds(key)]
         asked = [*held, *(place for place in new if place not in self.channels)]
@@ -193,11 +197,11 @@ class Route:
             return
         key = None
         if self._find_key is not None:
-            value = self._find_key(event)
-            if value is None:
+            found = self._key(feed, event)
+            if found is None:
                 self.skipped["the event has no key"] += 1
                 return
-            key = self._key(feed, event, value)
+            key = found.whole
         id = event.position if self.terms.is_positional and event.position else f"{epoch}-{seq}"
         text = self._text(event, id)
         # Most events are cleared by their length in characters, without being encoded twice.
@@ -253,12 +257,19 @@ class Route:
         self.skipped["`event` makes a name that an event may not have"] += 1
         return None
 
-    def _key(self, feed: Feed, event: Event, value: str) -> str:
+    def _key(self, feed: Feed, event: Event) -> Key | None:
+        value = self._find_key(event) if self._find_key is not None else None
+        if value is None:
+            return self._last_keys.of(event) if event.is_tombstone else None
         apart = (self.terms.names, feed.bind, feed.unkeyed)
         merged = [v for k, v in event.captures.items() if not any(k in each for each in apart)]
-        if not merged and not self._merges_sources:
-            return value
-        return orjson.dumps([feed.source if self._merges_sources else "", *merged, value]).decode()
+        whole = value
+        if merged or self._merges_sources:
+            whole = orjson.dumps([feed.source if self._merges_sources else "", *merged, value]).decode()
+        key = Key(value, whole)
+        if self._reads_data:
+            self._last_keys.note(event, key)
+        return key
 
     def _text(self, event: Event, id: str) -> str:
         if self.terms.is_cloudevents:
@@ -266,7 +277,8 @@ class Route:
         if not event.is_tombstone:
             return event.text
         gone = {"subject": event.subject, **event.captures}
-        value = self._find_key(event) if self._find_key is not None else event.key
+        key = self._key(self.feeds[event.source], event) if self._find_key is not None else None
+        value = key.value if key is not None else event.key
         return orjson.dumps(gone if value is None else {**gone, "key": value}).decode()
 
 

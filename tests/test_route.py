@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge import channel as channels
+from bridge.bounds import Bounds
 from bridge.event import Message
 from bridge.normalise import Normaliser
 from bridge.route import Feed, Terms, pieces
@@ -140,6 +141,25 @@ def test_a_deletion_that_lacks_a_name_of_the_path_goes_where_its_key_is(*, is_on
     assert [name for name, _, _ in history(of_all, customer="bob")] == ["message", "delete"]
     assert of_all.skipped.total() == 1
     assert not of_ann.channels[()].holds("7")
+
+
+def test_a_deletion_ends_the_key_that_its_record_had():
+    """The data named the key, and whose it was; of the deletion only the record's own key is known."""
+    hub = bus()
+    hub_route = attached(hub, Terms(path="/", key="data.id", bounds=Bounds(keys=2)))
+    of_ann = attached(hub, Terms(path="/{customer}", names=("customer",), key="data.id"))
+    for key, customer in [("r1", "ann"), ("r2", "ann"), ("r3", "bob")]:
+        captures = {"customer": customer}
+        hub.publish("s", [event("{}", data={"id": f"id of {key}"}, key=key, captures=captures)])
+    hub.publish("s", [event("", key=key, is_tombstone=True) for key in ("r1", "r3", "never")])
+    deleted = [orjson.loads(data)["key"] for name, data, _ in history(of_ann, customer="bob") if name == "delete"]
+    assert deleted == ["id of r3"]
+    deleted = [orjson.loads(data)["key"] for name, data, _ in history(of_ann, customer="ann") if name == "delete"]
+    assert deleted == ["id of r1"]
+    # Of two keys that are remembered the first one here is forgotten; its row is evicted, which is told.
+    deleted = [orjson.loads(data)["key"] for name, data, _ in history(hub_route) if name == "delete"]
+    assert deleted == ["id of r3"]
+    assert hub_route.skipped.total() == 2
 
 
 def test_what_is_read_back_says_where_a_deletion_may_belong():
