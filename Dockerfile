@@ -17,7 +17,7 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels .
 FROM python:3.13-slim
 
 LABEL org.opencontainers.image.title="sse-bridge" \
-      org.opencontainers.image.description="Turns files, timers and HTTP pushes into Server-Sent Events, beside your application." \
+      org.opencontainers.image.description="Turns files, MQTT, Kafka, timers and HTTP pushes into Server-Sent Events, beside your application." \
       org.opencontainers.image.licenses="Apache-2.0"
 
 # A number, because Kubernetes' runAsNonRoot cannot look a name up. The root file system may be read-only: nothing is written outside `server.state`.

@@ -4,6 +4,7 @@ import time
 from itertools import combinations
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from bridge.config import load
@@ -61,3 +62,48 @@ def test_the_most_routes_load_within_a_second(tmp_path: Path) -> None:
     started = time.process_time()
     assert len(load(file, {}).routes) == MAX_ROUTES
     assert time.process_time() - started < 1
+
+
+def noted(tmp_path: Path, source: str) -> list[str]:
+    """Return the notes on a route that starts with a snapshot of this source."""
+    file = tmp_path / "routes.yaml"
+    file.write_text(f"sources: {{ s: {source} }}\nroutes: {{ /: {{ from: s, key: key, start: snapshot }} }}\n", "utf-8")
+    return [str(note).partition("routes./.start: ")[2] for note in load(file, {}).notes]
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{ kind: file, path: ./a.log }", "is not read from its beginning (`begin: beginning`)"),
+        ("{ kind: kafka, brokers: ['k:1'], topics: [t] }", "is not read from its beginning (`begin: earliest`)"),
+        (
+            "{ kind: kafka, brokers: ['k:1'], topics: [t], begin: { since: 10m } }",
+            "is not read from its beginning (`begin: earliest`)",
+        ),
+        (
+            "{ kind: kafka, brokers: ['k:1'], topics: [t], begin: earliest, group: g }",
+            "reads in a `group`, whose members have a part of the records each",
+        ),
+        (
+            "{ kind: mqtt, url: 'mqtt://b', topics: ['t/{x}'], share: g }",
+            "shares a subscription (`share`), to which no retained messages come",
+        ),
+    ],
+)
+def test_a_snapshot_that_may_not_be_whole_is_noted(source: str, why: str, tmp_path: Path) -> None:
+    """Some keys may have spoken last before, or to others."""
+    assert noted(tmp_path, source) == [f"the snapshot is not whole: `s` {why}"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{ kind: file, path: ./a.log, begin: beginning }",
+        "{ kind: kafka, brokers: ['k:1'], topics: [t], begin: earliest }",
+        "{ kind: mqtt, url: 'mqtt://b', topics: ['t/{x}'] }",
+        "{ kind: push }",
+    ],
+)
+def test_a_whole_snapshot_needs_no_note(source: str, tmp_path: Path) -> None:
+    """A topic and a file from the beginning, what a broker retains, what is pushed."""
+    assert noted(tmp_path, source) == []

@@ -11,7 +11,6 @@ from bridge.secret import Secret
 from bridge.sources.base import Outlet, Place, Source
 from bridge.sources.decode import Decode
 from bridge.sources.mqtt.address import Address
-from bridge.sources.mqtt.follow import follow
 from bridge.sources.mqtt.plan import Plan
 from bridge.sources.mqtt.topics import MAX_TOPICS, Topics, check
 from bridge.sources.tls import Tls
@@ -229,6 +228,8 @@ class Mqtt(Source):
 
     async def run(self, outlet: Outlet, place: Place) -> None:
         """Emit every message, until cancelled."""
+        from bridge.sources.mqtt.follow import follow
+
         await follow(self._plan(place.name), outlet, place)
 
     def _plan(self, name: str) -> Plan:
