@@ -198,6 +198,11 @@ export class Panel {
 function shortened(id) {
   const made = element("span", "id");
   made.title = id;
+  if (id.startsWith("p_")) {
+    // A position names the next offset of each partition: its end shows that it moves, the title has it all.
+    made.append(...plain(id.length > 12 ? `…${id.slice(-11)}` : id));
+    return made;
+  }
   const dash = id.lastIndexOf("-") + 1;
   const epoch = element("span", "epoch");
   epoch.append(...plain(id.slice(0, dash)));
