@@ -4,10 +4,10 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench fix clean setup-run setup-demo setup-test setup-live
+.PHONY: help demo run test check bench bench-ingest fix clean setup-run setup-demo setup-test setup-live
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
 
 demo: setup-demo ## see it work: a growing log, devices, a clock and pushed notices, and a page that shows them
 	@$(BIN)/sse-bridge demo
@@ -27,6 +27,11 @@ check: setup-test ## lint, format, types and layers
 
 bench: setup-run ## measure the cost of a delivery and of an idle connection (needs gcc; two minutes)
 	@$(BIN)/python -m bench.fanout
+
+bench-ingest: setup-run ## measure how fast Kafka and MQTT are taken in (gcc, a Kafka and a Mosquitto; five minutes)
+	@scripts/debian mosquitto
+	@scripts/kafka
+	@$(BIN)/python -m bench.ingest
 
 fix: setup-test ## let ruff mend and format the code, and write the reference and the schema anew
 	$(BIN)/ruff check --fix

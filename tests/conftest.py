@@ -13,6 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.certificates import authority
+from tests.kafka import kafka, kafka_server
+from tests.kafka_client import kafka_net, talk, topic
+
+#: Fixtures that stand beside what they give.
+__all__ = ["authority", "kafka", "kafka_net", "kafka_server", "talk", "topic"]
+
 # Programs of the environment first; and Debian keeps nginx, haproxy and logrotate out of a plain user's path.
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from bridge.gateway import connection
+from tests.fake_mqtt import fake
+from tests.mosquitto import mosquitto
 from tests.support import LOOPS, ONE_LOOP
+
+#: Fixtures that stand beside what they give.
+__all__ = ["fake", "mosquitto"]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], AbstractEventLoop]]:
