@@ -13,7 +13,7 @@ from bridge import wire
 from bridge.bounds import Budget
 from bridge.channel import Channel
 from bridge.event import Event, Loss, Record
-from bridge.route import Route, pieces
+from bridge.route import MAX_ESCAPED, Route, pieces
 from bridge.subscription import Subscription
 
 #: How much of the budget is freed when it is met, so that the search for the largest history is not made per event.
@@ -55,7 +55,7 @@ class Bus:
 
     def publish(self, source: str, events: Sequence[Event]) -> list[str]:
         """Give the events their numbers and append them to their channels; return their ids."""
-        seqs = [self._draw(event) for event in events]
+        seqs = self._draw(events)
         now = self._clock()
         for route in self._wanted.get(source, ()):
             for channel, records in route.accept(source, events, seqs, self.epoch).items():
@@ -129,10 +129,17 @@ class Bus:
             for channel in route.channels.values():
                 channel.expire(now)
 
-    def _draw(self, event: Event) -> int:
+    def _draw(self, events: Sequence[Event]) -> Sequence[int]:
+        """Return a number for each event; behind that of a long one as many are left free as its pieces may need."""
         first = self.seq + 1
-        self.seq += pieces(event, self.bounds.event)
-        return first
+        if max([len(event.text) for event in events], default=0) <= self.bounds.event // MAX_ESCAPED:
+            self.seq += len(events)
+            return range(first, self.seq + 1)
+        seqs: list[int] = []
+        for event in events:
+            seqs.append(self.seq + 1)
+            self.seq += pieces(event, self.bounds.event)
+        return seqs
 
     def _keep_bounds(self) -> None:
         budget = self.budget

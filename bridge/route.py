@@ -82,6 +82,9 @@ class Route:
         self.running = set(self.feeds)
         self._budget = budget
         self._limit = limit
+        #: Characters that are within the limit, whatever they are.
+        self._short = limit // MAX_UTF8
+        self._is_text, self._is_positional = not terms.is_cloudevents, terms.is_positional
         self._find_key = find(terms.key) if terms.key is not None else None
         # A deletion has no data, but the record key of what it deletes.
         self._reads_data = terms.key not in {None, "key"}
@@ -95,10 +98,11 @@ class Route:
         """Turn events into records, by channel; `seqs` gives each its number (the first, where it is split)."""
         feed = self.feeds[source]
         bind = feed.bind.items()
+        names = self.terms.names
         found: dict[tuple[str, ...], list[Record]] = {}
         for event, seq in zip(events, seqs, strict=True):
             captures = event.captures
-            place = tuple([captures.get(name, "") for name in self.terms.names])
+            place = tuple([captures.get(name, "") for name in names]) if names else ()
             if bind and any(captures.get(name) != value for name, value in bind):
                 places = self._holding(feed, event, found)
             elif "" in place:
@@ -192,7 +196,9 @@ class Route:
         return b"".join(self._parts(data, name, id))
 
     def _record(self, feed: Feed, event: Event, seq: int, epoch: str, out: list[Record]) -> None:
-        name = self._name(feed, event)
+        # Most events are no deletions, and on most routes they have their own name and go as they are.
+        is_value = not event.is_tombstone
+        name = event.type if is_value and feed.event is None else self._name(feed, event)
         if name is None:
             return
         key = None
@@ -202,10 +208,10 @@ class Route:
                 self.skipped["the event has no key"] += 1
                 return
             key = found.whole
-        id = event.position if self.terms.is_positional and event.position else f"{epoch}-{seq}"
-        text = self._text(event, id)
+        id = event.position if self._is_positional and event.position else f"{epoch}-{seq}"
+        text = event.text if is_value and self._is_text else self._text(event, id)
         # Most events are cleared by their length in characters, without being encoded twice.
-        if len(text) > self._limit // MAX_UTF8 and len(data := text.encode()) > self._limit:
+        if len(text) > self._short and len(data := text.encode()) > self._limit:
             frames = self._oversize(data, name, id, seq, epoch)
             if len(frames) > pieces(event, self._limit):
                 # It is what stands around the text that is so long, and the next number is another event's.

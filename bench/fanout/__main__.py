@@ -1,6 +1,6 @@
 """Measure what a delivery and an idle connection cost, beside a C loop of `send()` and a naive aiohttp handler.
 
-    make bench        or        .venv/bin/python bench/fanout --seconds 20 --http 1.0
+    make bench        or        .venv/bin/python -m bench.fanout --seconds 20 --http 1.0
 
 Three programs send the same frames at the same rate to the same subscribers, one after another, several rounds:
 
@@ -20,10 +20,7 @@ import contextlib
 import json
 import os
 import platform
-import random
 import resource
-import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -32,10 +29,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.sink import BUILD, LOG, RESULTS, TREE, Sink, build, cpu_seconds, free_port
+
 HERE = Path(__file__).parent
-TREE = HERE.parent.parent
-BUILD = TREE / ".cache" / "bench"
-RESULTS = TREE / "bench" / "results"
 
 FLOOR, OURS, NAIVE = "C send() loop", "sse-bridge", "naive aiohttp"
 
@@ -52,16 +48,6 @@ SETTLE = 1.0
 # Memory is counted from the subscriber after these on: the first ones also bring in code and the allocator's arenas.
 WARM_SUBSCRIBERS = 500
 
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Counts(NamedTuple):
-    """What the reader has seen since it started."""
-
-    events: int
-    bytes: int
-    closed: int
-
 
 class Busy(NamedTuple):
     """One program's figures of one round."""
@@ -69,48 +55,6 @@ class Busy(NamedTuple):
     cpu: float  # microseconds a delivery
     delivered: float  # share of what was due
     size: float  # bytes a delivery, chunk framing included
-
-
-class Sink:
-    """The reader process."""
-
-    def __init__(self, port: int, subscribers: int, path: str, version: str) -> None:
-        command = [BUILD / "sink", str(port), str(subscribers), path, version]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if self._line() != "open":
-            sys.exit(f"the reader could not open its streams, see {BUILD / 'server.log'}")
-
-    def _line(self) -> str:
-        assert self._process.stdout
-        return self._process.stdout.readline().strip()
-
-    def counts(self) -> Counts:
-        """Ask for the counts up to now."""
-        assert self._process.stdin
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return Counts(*map(int, self._line().split()))
-
-    def close(self) -> None:
-        """End the reader, and with it its streams."""
-        self._process.communicate()
-
-
-def free_port() -> int:
-    """Give a port that nobody has, nor gets for an outgoing connection: the kernel takes those from 32768 up."""
-    while True:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
-            return int(probe.getsockname()[1])
-
-
-def build() -> None:
-    """Compile the two C programs where they are newer than what is there."""
-    if not shutil.which("gcc"):
-        sys.exit("bench: gcc is needed to build the C loop (on Debian: apt-get install gcc libc6-dev)")
-    BUILD.mkdir(parents=True, exist_ok=True)
-    for name in ("floor", "sink"):
-        subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-o", BUILD / name, HERE / f"{name}.c"], check=True)
 
 
 @contextlib.contextmanager
@@ -129,21 +73,15 @@ def serving(name: str, port: int, options: argparse.Namespace) -> Iterator[int]:
         "EVERY": f"{1000 / rate:g}ms",
         "PAYLOAD": "x" * (frame - AROUND_PAYLOAD),
     }
-    with (BUILD / "server.log").open("wb") as log:
+    with LOG.open("wb") as log:
         process = subprocess.Popen(commands[name], cwd=TREE, env=environment, stdout=log, stderr=log)
     try:
         yield process.pid
         if process.poll() is not None:
-            sys.exit(f"{name} ended by itself, see {BUILD / 'server.log'}")
+            sys.exit(f"{name} ended by itself, see {LOG}")
     finally:
         process.kill()
         process.wait()
-
-
-def cpu_seconds(pid: int) -> float:
-    """Read the user and system time of a process, all its threads included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def memory_bytes(pid: int) -> int:
@@ -164,7 +102,7 @@ def measure_busy(name: str, options: argparse.Namespace) -> Busy:
         sink.close()
     events = after.events - before.events
     if not events or after.closed:
-        sys.exit(f"{name}: {events} events, {after.closed} streams closed; see {BUILD / 'server.log'}")
+        sys.exit(f"{name}: {events} events, {after.closed} streams closed; see {LOG}")
     due = options.subscribers * options.rate * seconds
     return Busy(cpu * 1e6 / events, events / due, (after.bytes - before.bytes) / events)
 
@@ -237,7 +175,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Run all rounds, interleaved, so that a busy moment of the machine meets all three."""
     options = parse()
-    build()
+    build(HERE / "floor.c")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     busy: dict[str, list[Busy]] = {FLOOR: [], OURS: [], NAIVE: []}

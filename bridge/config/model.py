@@ -108,8 +108,8 @@ class RouteKeys(Policy):
     ids: Literal["position", "sequence"] | None = Field(
         None,
         description="What an event's id is: a `position` in the log that the source reads, from which any replica "
-        "can resume, before and after a restart; or a `sequence` of this process. Unset: `position` where the route has "
-        "one source and that is a log (`kafka` without a `group`), else `sequence`.",
+        "can resume, before and after a restart; or a `sequence` of this process. Unset: `position` where the "
+        "route has one source and that is a log (`kafka` without a `group`), else `sequence`.",
         examples=["position", "sequence"],
     )
     gone: bool = Field(

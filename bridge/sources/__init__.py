@@ -5,6 +5,8 @@ from typing import Final
 
 from bridge.sources.base import Source
 from bridge.sources.file import File
+from bridge.sources.kafka import Kafka
+from bridge.sources.mqtt import Mqtt
 from bridge.sources.push import Push
 from bridge.sources.timer import Timer
 
@@ -13,4 +15,6 @@ KINDS: Final[Mapping[str, type[Source]]] = {
     "file": File,
     "timer": Timer,
     "push": Push,
+    "mqtt": Mqtt,
+    "kafka": Kafka,
 }

@@ -6,8 +6,9 @@ UTF-8 throughout.
 """
 
 import base64
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
+import msgspec
 import orjson
 
 Decode = Literal["auto", "json", "text", "bytes"]
@@ -28,7 +29,7 @@ _TEXTS: Final = frozenset(
 )
 
 
-class Decoded(NamedTuple):
+class Decoded(msgspec.Struct, frozen=True, gc=False):
     """A payload as `Message` takes it."""
 
     payload: bytes | str

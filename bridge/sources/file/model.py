@@ -109,7 +109,7 @@ class Lines(BaseModel):
     )
     over: Literal["split", "skip"] = Field(
         default="split",
-        description="What becomes of a longer line: `split` into several events, or `skip`ped, which is told with a gap.",
+        description="What becomes of a longer line: `split` into events, or `skip`ped, which is told with a gap.",
         examples=["skip"],
     )
     flush: Annotated[Duration, AfterValidator(_bounded(MIN_FLUSH, MAX_FLUSH, "a duration of 10ms to 1h"))] = Field(

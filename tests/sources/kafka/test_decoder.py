@@ -10,7 +10,8 @@ import pytest
 from bridge.sources.decode import Decoded
 from bridge.sources.kafka import decoder as module
 from bridge.sources.kafka.decoder import Decoder, Undecodable
-from bridge.sources.kafka.registry import Registry, RegistryError
+from bridge.sources.kafka.registry import Registry
+from bridge.sources.kafka.schemas import RegistryError
 from tests.registry import StandInRegistry, framed, running_registry
 from tests.support import until
 

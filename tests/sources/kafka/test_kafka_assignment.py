@@ -45,7 +45,9 @@ async def test_the_first_look_decides_where_to_begin(scene: Scene, consumer: Fak
     assert scene.stand.start == scene.stand.head == Position({TAG: (10, 10)})
 
 
-async def test_k14_partitions_that_are_added_are_read_whole(scene: Scene, consumer: FakeConsumer, outlet: Outlet) -> None:
+async def test_k14_partitions_that_are_added_are_read_whole(
+    scene: Scene, consumer: FakeConsumer, outlet: Outlet
+) -> None:
     """Where the others are does not change."""
     await scene.take("1", 1)
     await scene.take("1", 1, 1)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -54,7 +55,9 @@ def at(zero: int, one: int) -> str:
     return str(Position({ORDERS.tag: (zero, one)}))
 
 
-async def read(turns: Turns, mark: str, where: Scene | None = None, **changes: object) -> list[tuple[str, Message | Loss]]:
+async def read(
+    turns: Turns, mark: str, where: Scene | None = None, **changes: object
+) -> list[tuple[str, Message | Loss]]:
     """Read the log back."""
     backlog = LogBacklog(plan(**changes), turns, where or scene())  # type: ignore[arg-type]
     return [item async for batch in backlog.read(mark) for item in batch]
@@ -62,9 +65,7 @@ async def read(turns: Turns, mark: str, where: Scene | None = None, **changes: o
 
 def places(items: list[tuple[str, Message | Loss]]) -> list[object]:
     """Return partition and offset of each message, and the losses."""
-    return [
-        each if isinstance(each, Loss) else (each.facts["partition"], each.facts["offset"]) for _, each in items
-    ]
+    return [each if isinstance(each, Loss) else (each.facts["partition"], each.facts["offset"]) for _, each in items]
 
 
 ALL = [(number, offset) for number in (0, 1) for offset in range(10)]
@@ -84,7 +85,7 @@ async def test_from_any_mark_on_all_that_follows_is_read_once(turns: Turns) -> N
         assert message.position == mark
         assert places(await read(turns, mark)) == ALL[number + 1 :]
     positions = [Position.parse(mark) for mark, _ in items]
-    assert all(one.is_behind(other) for one, other in zip(positions, positions[1:], strict=False))
+    assert all(one.is_behind(other) for one, other in pairwise(positions))
 
 
 async def test_at_the_head_nobody_is_asked(turns: Turns) -> None:

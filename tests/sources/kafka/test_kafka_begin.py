@@ -62,7 +62,7 @@ async def test_a_time_is_a_place(consumer: FakeConsumer, both: list) -> None:
 )
 def test_offsets_that_are_none_are_refused(value: dict) -> None:
     """With the form that is expected."""
-    with pytest.raises(ValidationError, match="for example|expected offsets"):
+    with pytest.raises(ValidationError, match=r"for example|expected offsets"):
         Offsets(offsets=value)
 
 

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from bridge.sources.kafka import consumer as module
 from bridge.sources.kafka.consumer import Reading, Way, member, opened, partition
 from bridge.sources.kafka.link import Options
-from bridge.sources.kafka.sasl import client_arguments
+from bridge.sources.kafka.login import client_arguments
 from bridge.sources.kafka.trouble import LostError
 
 READING = Reading(1024 * 1024, 1024, 0.1, "read_uncommitted")

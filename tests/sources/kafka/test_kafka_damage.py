@@ -17,7 +17,7 @@ async def read(consumer: FakeConsumer, each: object) -> tuple[list[int], int | N
     return offsets, end
 
 
-@pytest.mark.parametrize("bad", [range(5, 6), range(5, 8), range(5, 700), range(0, 3), range(5, 1000)])
+@pytest.mark.parametrize("bad", [range(5, 6), range(5, 8), range(5, 700), range(3), range(5, 1000)])
 async def test_k22_the_end_of_a_damaged_batch_is_found(consumer: FakeConsumer, bad: range) -> None:
     """However long it is; what lies before is read, and the consumer stands behind it."""
     each = consumer.fill("orders", 0, range(1000))

@@ -95,7 +95,9 @@ async def test_k02_after_a_loss_it_goes_on_where_it_was(link: FakeLink, consumer
     assert outlet.texts == [b"%d" % n for n in range(6)]
 
 
-async def test_another_run_in_the_process_goes_on_where_the_last_one_was(consumer: FakeConsumer, outlet: Outlet) -> None:
+async def test_another_run_in_the_process_goes_on_where_the_last_one_was(
+    consumer: FakeConsumer, outlet: Outlet
+) -> None:
     """Also where `begin` says the end; and the log is there at once."""
     place = Place(name="k")
     async with following(outlet, place):

@@ -66,7 +66,9 @@ def test_nothing_is_entered_for_nothing() -> None:
 
 
 @given(
-    st.lists(st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.integers(1, 3)), min_size=1, max_size=8), max_size=8),
+    st.lists(
+        st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.integers(1, 3)), min_size=1, max_size=8), max_size=8
+    ),
     st.integers(0, 60),
 )
 def test_what_comes_out_is_what_went_in(batches: list[list[tuple[int, bool, int]]], at: int) -> None:

@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import ClassVar
 
 import pytest
 from aiokafka import errors as kafka
 
 from bridge.sources.kafka import link as module
 from bridge.sources.kafka.link import Link, Options, _Authenticator, split
+from bridge.sources.kafka.login import client_arguments
 from bridge.sources.kafka.metadata import Broker, Catalog
-from bridge.sources.kafka.sasl import client_arguments
 from bridge.sources.kafka.trouble import LostError
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -20,6 +21,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 @contextlib.asynccontextmanager
 async def listening(serve: Serve) -> AsyncIterator[str]:
     """Listen, and say where."""
+
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.closing(writer):
             await serve(reader, writer)
@@ -98,7 +100,7 @@ class Connection:
     """A connection that a test makes."""
 
     opened = 0
-    _versions: dict = {}
+    _versions: ClassVar[dict] = {}
 
     def connected(self) -> bool:
         """Be."""

@@ -36,7 +36,9 @@ async def test_a_record_is_a_message_with_its_place() -> None:
     )
 
 
-@pytest.mark.parametrize(("key", "text"), [(None, None), (b"", ""), (b"\xff", "\ufffd"), (b"x" * 100_000, "x" * 100_000)])
+@pytest.mark.parametrize(
+    ("key", "text"), [(None, None), (b"", ""), (b"\xff", "\ufffd"), (b"x" * 100_000, "x" * 100_000)]
+)
 async def test_k17_null_huge_and_foreign_keys(key: bytes | None, text: str | None) -> None:
     """A null key is none, an empty one is one; what is no UTF-8 is replaced."""
     assert (await made(key=key)).key == text

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from bridge.sources.kafka import Kafka, model
+from bridge.sources.kafka.plan import Plan
 
 
 def made(**keys: Any) -> Kafka:
@@ -20,7 +21,7 @@ def test_two_keys_are_enough() -> None:
     assert source.is_log
     assert source.facts() == {"topic", "partition", "offset"}
     assert source.names() == frozenset()
-    plan = source._plan("k")
+    plan = Plan.of(source, "k")
     assert plan.stall == source.timeout + source.fetch.wait + 1
     assert plan.reading.back.partition_bytes <= plan.reading.partition_bytes
 
@@ -42,7 +43,7 @@ def test_all_keys() -> None:
         timeout="5s",
         readers=1,
     )
-    plan = source._plan("k")
+    plan = Plan.of(source, "k")
     assert source.names() == {"region"}
     assert not source.is_log
     assert plan.options.client_id == "c"

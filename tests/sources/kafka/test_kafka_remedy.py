@@ -35,7 +35,9 @@ def zero(consumer: FakeConsumer) -> object:
     return min(consumer.places)
 
 
-async def test_k10_evicted_records_are_counted(remedy: Remedy, consumer: FakeConsumer, outlet: Outlet, stand: Stand) -> None:
+async def test_k10_evicted_records_are_counted(
+    remedy: Remedy, consumer: FakeConsumer, outlet: Outlet, stand: Stand
+) -> None:
     """It goes on at the first that is left; all before that is not whole."""
     each = zero(consumer)
     consumer.firsts[each] = 7
@@ -67,7 +69,9 @@ async def test_an_offset_beyond_the_end_is_of_another_log(
     assert consumer.places[each] == stand.next[ZERO] == 0
 
 
-async def test_an_offset_that_is_in_range_again_is_read_on(remedy: Remedy, consumer: FakeConsumer, outlet: Outlet) -> None:
+async def test_an_offset_that_is_in_range_again_is_read_on(
+    remedy: Remedy, consumer: FakeConsumer, outlet: Outlet
+) -> None:
     """A new leader may lag behind for a moment."""
     each = zero(consumer)
     await remedy.out_of_range({each: 4})
@@ -89,13 +93,17 @@ async def test_k22_damage_costs_no_record_around_it(remedy: Remedy, consumer: Fa
         await consumer.getmany()
     assert consumer.places[first] == 10
     await remedy.damaged(raised.value)
-    heard = [each if isinstance(each, Loss) else (each.facts["partition"], each.facts["offset"]) for each in outlet.heard]
+    heard = [
+        each if isinstance(each, Loss) else (each.facts["partition"], each.facts["offset"]) for each in outlet.heard
+    ]
     loss = Loss(reason="undecodable", missed=2)
     assert heard == [*((0, at) for at in range(10)), *((1, at) for at in range(4)), loss]
     assert consumer.places[second] == 6
 
 
-async def test_k20_a_record_that_an_old_broker_cut_is_told(remedy: Remedy, consumer: FakeConsumer, outlet: Outlet) -> None:
+async def test_k20_a_record_that_an_old_broker_cut_is_told(
+    remedy: Remedy, consumer: FakeConsumer, outlet: Outlet
+) -> None:
     """The library has passed over it."""
     remedy.oversize(errors.RecordTooLargeError("%s=%s %s", zero(consumer), 4, 1024))
     remedy.oversize(errors.RecordTooLargeError("?"))

@@ -94,7 +94,9 @@ async def test_k12_what_was_fetched_of_a_topic_made_anew_is_not_emitted_as_the_o
     assert Position.parse(outlet.messages[-1].position).offsets == {topic(id="2").tag: (5,)}
 
 
-async def test_no_topic_is_asked_for_without_a_reason(session: Session, link: FakeLink, outlet: Outlet, monkeypatch) -> None:
+async def test_no_topic_is_asked_for_without_a_reason(
+    session: Session, link: FakeLink, outlet: Outlet, monkeypatch
+) -> None:
     """While the connections are the same, what is fetched is of the topics that are known."""
     monkeypatch.setattr(module, "EVERY", 1000)
     async with running(session):
@@ -105,7 +107,9 @@ async def test_no_topic_is_asked_for_without_a_reason(session: Session, link: Fa
     assert len(link.asked) == asked
 
 
-async def test_k10_out_of_range_never_hangs(session: Session, consumer: FakeConsumer, outlet: Outlet, stand: Stand) -> None:
+async def test_k10_out_of_range_never_hangs(
+    session: Session, consumer: FakeConsumer, outlet: Outlet, stand: Stand
+) -> None:
     """It goes on at what is left, and says what is not."""
     async with running(session):
         await until(lambda: len(outlet.messages) == 3)
@@ -117,7 +121,9 @@ async def test_k10_out_of_range_never_hangs(session: Session, consumer: FakeCons
         await until(lambda: stand.next and max(stand.next.values()) == 20)
 
 
-async def test_k24_a_topic_that_may_not_be_read_is_down(session: Session, consumer: FakeConsumer, outlet: Outlet) -> None:
+async def test_k24_a_topic_that_may_not_be_read_is_down(
+    session: Session, consumer: FakeConsumer, outlet: Outlet
+) -> None:
     """In words; the session goes on."""
     consumer.errors = [errors.TopicAuthorizationFailedError("orders")]
     async with running(session) as task:

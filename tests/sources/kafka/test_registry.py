@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bridge.sources.kafka import registry as module
+from bridge.sources.kafka import schemas as module
 from bridge.sources.kafka.avro import AvroError, Schema
-from bridge.sources.kafka.registry import MAX_REFERENCES, Registry, RegistryError
+from bridge.sources.kafka.registry import Registry
+from bridge.sources.kafka.schemas import MAX_REFERENCES, RegistryError
 from tests.certificates import Authority
 from tests.registry import Mode, StandInRegistry, running_registry
 
@@ -33,7 +34,7 @@ async def server() -> AsyncIterator[StandInRegistry]:
 
 async def asked(registry: Registry, id: int = 1) -> tuple[Schema, int] | None:
     """Ask for one schema."""
-    async with registry.asked() as questions:
+    async with module.asked(registry) as questions:
         return await questions.schema(id)
 
 

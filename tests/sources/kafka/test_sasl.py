@@ -7,7 +7,8 @@ import pytest
 from aiokafka.errors import AuthenticationFailedError
 from pydantic import ValidationError
 
-from bridge.sources.kafka.sasl import Sasl, TokenFile, client_arguments
+from bridge.sources.kafka.login import TokenFile, client_arguments
+from bridge.sources.kafka.sasl import Sasl
 from bridge.sources.tls import Tls
 
 USER = {"username": "bridge", "password": {"env": "PASSWORD"}}

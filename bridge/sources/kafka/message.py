@@ -1,0 +1,91 @@
+"""Make a record a message: what its bytes are, and what stands beside them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from bridge.event import EMPTY, Message
+from bridge.sources.decode import Decoded
+from bridge.sources.kafka.decoder import Undecodable
+from bridge.sources.kafka.values import Reading
+
+#: Headers of one record that are kept, and bytes of one that is. Tracing adds a handful of some hundred bytes.
+MAX_HEADERS: Final = 64
+MAX_HEADER: Final = 8 * 1024
+
+#: Seconds that a producer's clock may be ahead. A time beyond is none (microseconds, a clock that was never set).
+AHEAD: Final = 86_400.0
+
+CONTENT_TYPE: Final = "content-type"
+
+_TOMBSTONE: Final = Decoded("", "")
+
+
+class Record(Protocol):
+    """What aiokafka hands over."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class Origin(NamedTuple):
+    """What all records of one partition share."""
+
+    topic: str
+    partition: int
+    captures: Mapping[str, str]
+
+
+def messages(
+    records: Sequence[Record], origin: Origin, positions: Sequence[str], now: float, read: Reading
+) -> list[Message | Undecodable]:
+    """Return the message of each record; or why its value is not what `decode` says.
+
+    A null value is a tombstone. A key that is no UTF-8 has U+FFFD in the place of what is none.
+    """
+    topic, partition, captures = origin
+    made: list[Message | Undecodable] = []
+    latest = (now + AHEAD) * 1000
+    for record, position in zip(records, positions, strict=True):
+        headers = _headers(record.headers) if record.headers else EMPTY
+        content_type = _content_type(headers) if headers else ""
+        value, key = record.value, record.key
+        found = read(value, content_type) if value is not None else _TOMBSTONE
+        if isinstance(found, Undecodable):
+            made.append(found)
+            continue
+        message = Message(
+            payload=found.payload,
+            time=stamp / 1000 if (stamp := record.timestamp) is not None and 0 < stamp < latest else now,
+            subject=topic,
+            captures=captures,
+            headers=headers,
+            facts={"topic": topic, "partition": partition, "offset": record.offset},
+            key=None if key is None else key.decode(errors="replace"),
+            content_type=found.content_type,
+            is_tombstone=value is None,
+            is_base64=found.is_base64,
+            position=position,
+        )
+        made.append(message)
+    return made
+
+
+def _headers(given: Sequence[tuple[str, bytes | None]]) -> Mapping[str, str]:
+    """Return the headers as text: of one that stands repeatedly the last, of one without a value an empty one."""
+    return {
+        name: value.decode(errors="replace") if value is not None else ""
+        for name, value in given[:MAX_HEADERS]
+        if value is None or len(value) <= MAX_HEADER
+    }
+
+
+def _content_type(headers: Mapping[str, str]) -> str:
+    found = headers.get(CONTENT_TYPE)
+    if found is None:
+        found = next((value for name, value in headers.items() if name.lower() == CONTENT_TYPE), "")
+    return found.strip()
