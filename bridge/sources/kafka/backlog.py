@@ -14,7 +14,7 @@ from bridge.sources.kafka.ledger import Run
 from bridge.sources.kafka.message import Origin, Record, messages
 from bridge.sources.kafka.plan import Plan
 from bridge.sources.kafka.reader import Piece, Reader, Turns
-from bridge.sources.kafka.values import Reading
+from bridge.sources.kafka.values import ReadValue
 
 #: Bytes of payloads in one batch, unless one record has more.
 PIECE: Final = 64 * 1024
@@ -111,7 +111,7 @@ class LogBacklog:
                 losses.append(Loss(reason="evicted", missed=missed, captures=captures))
         return offsets, losses
 
-    def _items(self, marks: Marks, part: Part, piece: Piece, read: Reading) -> Iterator[Item]:
+    def _items(self, marks: Marks, part: Part, piece: Piece, read: ReadValue) -> Iterator[Item]:
         origin = self._scene.origins[part]
         if piece.loss is not None:
             yield marks.beyond(part, piece.end), _of(piece.loss, origin)

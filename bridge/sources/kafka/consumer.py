@@ -18,6 +18,9 @@ from bridge.sources.kafka.trouble import FAILURES, LostError, words
 #: Seconds for a consumer to close in order. A broker that is gone must not hold up the end of the process.
 CLOSE: Final = 3.0
 
+#: Seconds without a word after which a group gives a member up.
+SESSION: Final = 10.0
+
 #: Brokers that a reason names.
 NAMED: Final = 3
 
@@ -64,6 +67,7 @@ async def opened(options: Options, arguments: Arguments, reading: Reading) -> As
         isolation_level=reading.isolation,
         request_timeout_ms=round(options.timeout * 1000),
         retry_backoff_ms=BACKOFF,
+        session_timeout_ms=round(SESSION * 1000),
         **arguments,
     )
     starting = asyncio.ensure_future(consumer.start())

@@ -13,7 +13,7 @@ from bridge.sources.kafka.decoder import Undecodable
 from bridge.sources.kafka.ledger import Segment
 from bridge.sources.kafka.message import Record, messages
 from bridge.sources.kafka.stand import Stand
-from bridge.sources.kafka.values import Reading, Values
+from bridge.sources.kafka.values import ReadValue, Values
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Emission:
                 self._take(parts[each], records, now, read)
         self._flush()
 
-    def _take(self, part: Part, records: Sequence[Record], now: float, read: Reading) -> None:
+    def _take(self, part: Part, records: Sequence[Record], now: float, read: ReadValue) -> None:
         stand = self._stand
         offsets = [record.offset for record in records]
         if offsets[-1] - offsets[0] + 1 != len(offsets) or offsets[0] != stand.next[part]:

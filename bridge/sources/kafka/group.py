@@ -16,7 +16,7 @@ from bridge.event import Loss
 from bridge.position import Part
 from bridge.sources.base import Outlet
 from bridge.sources.kafka import begin
-from bridge.sources.kafka.consumer import member, partition
+from bridge.sources.kafka.consumer import SESSION, member, partition
 from bridge.sources.kafka.damage import DAMAGE
 from bridge.sources.kafka.emission import Emission
 from bridge.sources.kafka.link import Link
@@ -35,11 +35,6 @@ COMMIT: Final = 1.0
 
 #: Seconds that a commit may take. The library asks for the group's coordinator for ever.
 PATIENCE: Final = 5.0
-
-
-#: Seconds without a word after which a group gives a member up (`session.timeout.ms`). Of one that is thrown out sooner
-#: another process has taken the name.
-SESSION: Final = 10.0
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types

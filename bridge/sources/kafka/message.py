@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol
 from bridge.event import EMPTY, Message
 from bridge.sources.decode import Decoded
 from bridge.sources.kafka.decoder import Undecodable
-from bridge.sources.kafka.values import Reading
+from bridge.sources.kafka.values import ReadValue
 
 #: Headers of one record that are kept, and bytes of one that is. Tracing adds a handful of some hundred bytes.
 MAX_HEADERS: Final = 64
@@ -41,7 +41,7 @@ class Origin(NamedTuple):
 
 
 def messages(
-    records: Sequence[Record], origin: Origin, positions: Sequence[str], now: float, read: Reading
+    records: Sequence[Record], origin: Origin, positions: Sequence[str], now: float, read: ReadValue
 ) -> list[Message | Undecodable]:
     """Return the message of each record; or why its value is not what `decode` says.
 

@@ -18,7 +18,7 @@ class Record(Protocol):
     value: bytes | None
 
 
-class Reading(Protocol):
+class ReadValue(Protocol):
     """Tells what the values of some records are, called once for each in their order, but for null ones."""
 
     def __call__(self, value: bytes, content_type: str, /) -> Decoded | Undecodable:
@@ -32,7 +32,7 @@ class Values:
         self._decode = decode
         self._avro = Decoder(registry) if registry is not None else None
 
-    async def reading(self, records: Sequence[Record], outlet: Outlet | None = None) -> Reading:
+    async def reading(self, records: Sequence[Record], outlet: Outlet | None = None) -> ReadValue:
         """Return what reads the values of these records.
 
         While a schema cannot be had it waits, and tells the outlet why nothing comes; without an outlet it raises

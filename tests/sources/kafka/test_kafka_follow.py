@@ -63,7 +63,7 @@ async def test_k03_it_connects_again_until_it_is_let_in(link: FakeLink, outlet: 
         await until(lambda: len(outlet.states) >= 3)
         assert place.log is None
         link.failure = None
-        await until(lambda: len(outlet.messages) == 3)
+        await until(lambda: len(outlet.messages) == 3 and outlet.states[-1] == "up")
     assert set(outlet.states[:-1]) == {"kafka:9092 refuses connections"}
     assert outlet.states[-1] == "up"
     assert cluster[-2:] == ["close", "end"]
