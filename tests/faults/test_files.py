@@ -565,7 +565,11 @@ def test_f20_cr_and_lf_in_two_writes(root: Path, log: Path) -> None:
     scene.crash()
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"text\n" * 100, mtime=0), b"\x7fELF\x02\x01\x01\n", b"PK\x03\x04\n"])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b"text\n" * 100, mtime=0), b"\x7fELF\x02\x01\x01\n", b"PK\x03\x04\n"],
+    ids=["gzip", "ELF", "zip"],
+)
 def test_f21_binary_under_a_name_that_matches(
     scene: Scene, log: Path, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
