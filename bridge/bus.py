@@ -13,7 +13,8 @@ from bridge import wire
 from bridge.bounds import Budget
 from bridge.channel import Channel
 from bridge.event import Event, Loss, Record
-from bridge.route import MAX_ESCAPED, Route, pieces
+from bridge.oversize import MAX_ESCAPED, pieces
+from bridge.route import Route
 from bridge.subscription import Subscription
 
 #: How much of the budget is freed when it is met, so that the search for the largest history is not made per event.

@@ -41,6 +41,11 @@ def position(record: Record) -> Position | None:
     return None if record.is_control else Position.parse(wire.id_of(record.frame))
 
 
+def moves(record: Record) -> bool:
+    """Tell whether the record moves a client's cursor: it is no notice, and no part but the last of an event."""
+    return not record.is_control and bool(wire.id_of(record.frame))
+
+
 def find(channel: Channel, wanted: Position, log: Positions) -> int | None:
     """Return the ordinal from which on nothing was seen yet by who has seen all before the position.
 
@@ -49,6 +54,8 @@ def find(channel: Channel, wanted: Position, log: Positions) -> int | None:
     at = _bisect(channel, wanted.weight)
     prior, after = _prior(channel, at), _after(channel, at)
     later = after[1] if after is not None else log.head
+    if not log.start.is_behind(wanted):
+        return None  # a loss lies between, of which not every record here knows
     if not wanted.is_behind(later) or (after is not None and _has(wanted, later)):
         return None
     floor = prior[1] if prior is not None else _floor(channel, after[1] if after is not None else None, log)
@@ -64,17 +71,20 @@ def covers(channel: Channel, wanted: Position, log: Positions) -> bool:
     """Tell whether the channel keeps all that the position lacks, in whatever order it came there."""
     oldest = _after(channel, channel.first)
     floor = _floor(channel, oldest[1] if oldest is not None else None, log)
-    return floor is not None and floor.is_behind(wanted) and wanted.is_behind(log.head)
+    is_whole = floor is not None and floor.is_behind(wanted)
+    return is_whole and log.start.is_behind(wanted) and wanted.is_behind(log.head)
 
 
-def unseen(record: Record, seen: Position) -> tuple[Position, bytes]:
+def unseen(channel: Channel, ordinal: int, seen: Position) -> tuple[Position, bytes]:
     """Return the place after a record for who has seen another part of the log, and what that one gets of it.
 
     The frame says the new place as its id, since that of the record knows nothing of what else was seen.
     """
+    record = channel.at(ordinal)
     own = position(record)
     if own is None:
-        return seen, record.frame
+        whole = _after(channel, ordinal) if _is_part(record) else None
+        return seen, b"" if whole is not None and _has(seen, whole[1]) else record.frame
     if own.last is None or seen.has(own.last, own.offset):
         return seen, b""
     reached = seen.after(own.last, own.offset)
@@ -114,14 +124,24 @@ def _first(channel: Channel, ordinals: range) -> tuple[int, Position] | None:
 
 
 def _floor(channel: Channel, oldest: Position | None, log: Positions) -> Position | None:
-    """Return a place before which all that the channel has lost lies; None where that is not known."""
-    if not channel.lost_through:
+    """Return a place before which all that has left the log lies; None where that is not known.
+
+    What left the log of a keyed channel may still be in its table, but there it is found by its number alone.
+    """
+    if not channel.lost_through and not channel.first:
         return log.start
-    return oldest.before if oldest is not None else None
+    if oldest is None or _is_part(channel.at(channel.first)):
+        return None
+    return oldest.before
 
 
 def _has(wanted: Position, later: Position) -> bool:
     return later.last is not None and wanted.has(later.last, later.offset)
+
+
+def _is_part(record: Record) -> bool:
+    """Tell whether it is a part of an event that is not the last one."""
+    return not record.is_control and not wire.id_of(record.frame)
 
 
 def _is_placeless(record: Record) -> bool:

@@ -8,6 +8,7 @@ import structlog
 
 from bridge.bus import Bus
 from bridge.event import Event, Loss, Message
+from bridge.keys import LastKeys
 from bridge.normalise import Normaliser
 from bridge.route import Route
 from bridge.sources.base import Backlog
@@ -63,20 +64,18 @@ class Inlet:
         self, backlog: Backlog, mark: str, route: Route, captures: Mapping[str, str], name: Callable[[str], str]
     ) -> AsyncGenerator[tuple[str, bytes]]:
         """Yield (mark, frames) of what the source reads back for a channel; `name` makes an id of a mark."""
+        keys = LastKeys(route.terms.bounds.keys)
         async with aclosing(backlog.read(mark)) as batches:
             async for batch in batches:
-                frames = [self._frame(item, route, captures, name(at)) for at, item in batch]
+                frames = [self._frame(item, route, captures, keys, name(at)) for at, item in batch]
                 yield batch[-1][0], b"".join(frames)
 
-    def _frame(self, item: Message | Loss, route: Route, captures: Mapping[str, str], id: str) -> bytes:
+    def _frame(self, item: Message | Loss, route: Route, captures: Mapping[str, str], keys: LastKeys, id: str) -> bytes:
         if isinstance(item, Loss):
-            return Subscription.gap(item.reason, item.missed, None, None)
+            is_ours = route.concerns(self.source, item, captures)
+            return Subscription.gap(item.reason, item.missed, None, None) if is_ours else b""
         [event] = self._normalise([item])
-        taken = route.takes(self.source, event, captures)
-        if taken is None:
-            # A key is gone, and whether it was this channel's is not known any more.
-            return Subscription.gap("evicted", 1, None, None)
-        return route.frame(self.source, event, id) if taken else b""
+        return route.read_back(self.source, event, captures, keys, id)
 
 
 def _words(skipped: Counter[str]) -> dict[str, object]:

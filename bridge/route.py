@@ -16,8 +16,9 @@ from bridge.bounds import Bounds, Budget, Lost
 from bridge.chain import Where, nowhere
 from bridge.channel import Channel
 from bridge.event import Event, Loss, Record, cloudevent
-from bridge.expression import Scope, find
-from bridge.keys import Key, LastKeys
+from bridge.expression import Scope
+from bridge.keys import Key, Keys, LastKeys
+from bridge.oversize import MAX_UTF8, cut, parts, pieces, skipped
 from bridge.subscription import Start, Subscription
 from bridge.template import Template
 
@@ -25,12 +26,6 @@ Oversize = Literal["truncate", "skip", "split"]
 
 #: The name of an event that ends its key, or its subject, on any route.
 DELETE: Final = "delete"
-
-#: Bytes that a character takes at most in UTF-8 (RFC 3629).
-MAX_UTF8: Final = 4
-
-#: Bytes that a character takes at most in JSON: `\u0000` (RFC 8259, section 7).
-MAX_ESCAPED: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +80,7 @@ class Route:
         #: Characters that are within the limit, whatever they are.
         self._short = limit // MAX_UTF8
         self._is_text, self._is_positional = not terms.is_cloudevents, terms.is_positional
-        self._find_key = find(terms.key) if terms.key is not None else None
-        # A deletion has no data, but the record key of what it deletes.
-        self._reads_data = terms.key not in {None, "key"}
-        self._last_keys = LastKeys(terms.bounds.keys)
-        # A key means one thing per source and per capture that the path does not name, so it includes them.
-        self._merges_sources = len(feeds) > 1
+        self._keys = Keys(terms.key, terms.bounds.keys, is_merged=len(feeds) > 1) if terms.key is not None else None
 
     def accept(
         self, source: str, events: Sequence[Event], seqs: Sequence[int], epoch: str
@@ -125,7 +115,7 @@ class Route:
                 dict(zip(self.terms.names, place, strict=True)),
                 self.terms.bounds,
                 self._budget,
-                is_keyed=self._find_key is not None,
+                is_keyed=self._keys is not None,
                 lost=Lost(self.lost_through, self.lost_since),
             )
             channel.is_ended = not self.running
@@ -137,11 +127,12 @@ class Route:
 
     def touched(self, source: str, loss: Loss) -> list[Channel]:
         """Return the channels that a loss of the source concerns."""
-        lost = loss.captures
-        if any(lost.get(name, value) != value for name, value in self.feeds[source].bind.items()):
-            return []
-        wanted = [(i, lost[name]) for i, name in enumerate(self.terms.names) if name in lost]
-        return [channel for place, channel in self.channels.items() if all(place[i] == value for i, value in wanted)]
+        return [channel for channel in self.channels.values() if self.concerns(source, loss, channel.captures)]
+
+    def concerns(self, source: str, loss: Loss, captures: Mapping[str, str]) -> bool:
+        """Tell whether a loss of the source may be one of the channel of these captures."""
+        wanted = {**self.feeds[source].bind, **captures}
+        return all(loss.captures.get(name, value) == value for name, value in wanted.items())
 
     def drop(self, place: tuple[str, ...]) -> None:
         """Forget a channel that nobody listens to; who comes back to it is told."""
@@ -165,7 +156,7 @@ class Route:
             return False
         if event.captures.keys() >= wanted.keys():
             return True
-        return None if event.is_tombstone and self._find_key is not None else False
+        return None if event.is_tombstone and self._keys is not None else False
 
     def _holding(
         self, feed: Feed, event: Event, found: Mapping[tuple[str, ...], Sequence[Record]]
@@ -181,19 +172,30 @@ class Route:
         named = (dict(zip(self.terms.names, place, strict=True)) for place in asked)
         return [self.place(each) for each in named if self.takes(feed.source, event, each) is None]
 
-    def frame(self, source: str, event: Event, id: str) -> bytes:
+    def read_back(self, source: str, event: Event, captures: Mapping[str, str], read: LastKeys, id: str) -> bytes:
+        """Encode an event that is read back, as `frame` does; `read` knows the keys of those read before it."""
+        is_ours = self.takes(source, event, captures)
+        if is_ours is False:
+            return b""
+        key = self._key(self.feeds[source], event, read)
+        if is_ours is None or (event.is_tombstone and self._keys is not None and key is None):
+            # A key is gone, and which it was, or whether it was this channel's, is not known any more.
+            return Subscription.gap("evicted", 1, None, None)
+        return self.frame(source, event, id, read)
+
+    def frame(self, source: str, event: Event, id: str, read: LastKeys | None = None) -> bytes:
         """Encode an event under an id that it already has, for one subscriber alone; b"" if it has no place here."""
         name = self._name(self.feeds[source], event)
         if name is None:
             return b""
-        text = self._text(event, id)
+        text = self._text(event, id, read)
         if len(text) <= self._limit // MAX_UTF8 or len(data := text.encode()) <= self._limit:
             return wire.encode(id, name, text)
         if self.terms.oversize == "skip":
-            return Subscription.gap("oversize", 1, None, None)
+            return skipped()
         if self.terms.oversize == "truncate":
-            return self._cut(data, name, id)
-        return b"".join(self._parts(data, name, id))
+            return cut(data, name, id, self._limit)
+        return b"".join(parts(data, name, id, self._limit))
 
     def _record(self, feed: Feed, event: Event, seq: int, epoch: str, out: list[Record]) -> None:
         # Most events are no deletions, and on most routes they have their own name and go as they are.
@@ -202,10 +204,13 @@ class Route:
         if name is None:
             return
         key = None
-        if self._find_key is not None:
+        if self._keys is not None:
             found = self._key(feed, event)
             if found is None:
                 self.skipped["the event has no key"] += 1
+                if event.is_tombstone and self._is_positional:
+                    # Whoever came with a position may have the row that it ends.
+                    out.append(Record(seq, event.time, Subscription.gap("evicted", 1, None, None), is_control=True))
                 return
             key = found.whole
         id = event.position if self._is_positional and event.position else f"{epoch}-{seq}"
@@ -215,7 +220,7 @@ class Route:
             frames = self._oversize(data, name, id, seq, epoch)
             if len(frames) > pieces(event, self._limit):
                 # It is what stands around the text that is so long, and the next number is another event's.
-                frames = [_skipped()]
+                frames = [(skipped(), True)]
             for number, (frame, is_control) in enumerate(frames, seq):
                 out.append(Record(number, event.time, frame, key, is_control=is_control))
             return
@@ -227,24 +232,13 @@ class Route:
         The bus left a sequence number free for each (`pieces`).
         """
         if self.terms.oversize == "split" and not id.startswith(epoch):
-            return [(frame, False) for frame in self._parts(data, name, id)]
+            return [(frame, False) for frame in parts(data, name, id, self._limit)]
         if self.terms.oversize == "split":
-            parts = enumerate(wire.split(data, self._limit), seq)
-            return [(wire.encode(f"{epoch}-{number}", name, part), False) for number, part in parts]
+            numbered = enumerate(wire.split(data, self._limit), seq)
+            return [(wire.encode(f"{epoch}-{number}", name, part), False) for number, part in numbered]
         if self.terms.oversize == "skip":
-            return [_skipped()]
-        return [(self._cut(data, name, id), False)]
-
-    def _parts(self, data: bytes, name: str, id: str) -> list[bytes]:
-        # The id says that all of it has come, so the last part alone carries it.
-        parts = [wire.encode(id, name, part) for part in wire.split(data, self._limit)]
-        return [*(part.partition(b"\n")[2] for part in parts[:-1]), parts[-1]]
-
-    def _cut(self, data: bytes, name: str, id: str) -> bytes:
-        """Encode the beginning of the data, with the gap that says so in one frame: whoever gets one gets both."""
-        # `missed` is 0: the event comes, but not all of it.
-        cut = wire.encode(id, name, data[: self._limit].decode(errors="ignore"))
-        return Subscription.gap("oversize", 0, None, None) + cut
+            return [(skipped(), True)]
+        return [(cut(data, name, id, self._limit), False)]
 
     def _name(self, feed: Feed, event: Event) -> str | None:
         if event.is_tombstone:
@@ -263,38 +257,17 @@ class Route:
         self.skipped["`event` makes a name that an event may not have"] += 1
         return None
 
-    def _key(self, feed: Feed, event: Event) -> Key | None:
-        value = self._find_key(event) if self._find_key is not None else None
-        if value is None:
-            return self._last_keys.of(event) if event.is_tombstone else None
-        apart = (self.terms.names, feed.bind, feed.unkeyed)
-        merged = [v for k, v in event.captures.items() if not any(k in each for each in apart)]
-        whole = value
-        if merged or self._merges_sources:
-            whole = orjson.dumps([feed.source if self._merges_sources else "", *merged, value]).decode()
-        key = Key(value, whole)
-        if self._reads_data:
-            self._last_keys.note(event, key)
-        return key
+    def _key(self, feed: Feed, event: Event, read: LastKeys | None = None) -> Key | None:
+        if self._keys is None:
+            return None
+        return self._keys.of(feed.source, event, (self.terms.names, feed.bind, feed.unkeyed), read)
 
-    def _text(self, event: Event, id: str) -> str:
+    def _text(self, event: Event, id: str, read: LastKeys | None = None) -> str:
         if self.terms.is_cloudevents:
             return cloudevent(event, id)
         if not event.is_tombstone:
             return event.text
         gone = {"subject": event.subject, **event.captures}
-        key = self._key(self.feeds[event.source], event) if self._find_key is not None else None
+        key = self._key(self.feeds[event.source], event, read)
         value = key.value if key is not None else event.key
         return orjson.dumps(gone if value is None else {**gone, "key": value}).decode()
-
-
-def pieces(event: Event, limit: int) -> int:
-    """Return how many sequence numbers the event may need: one, or more where it is over the limit."""
-    # A route may send the text within JSON, so it counts as if each character were escaped. Numbers cost nothing.
-    if len(event.text) <= limit // MAX_ESCAPED:
-        return 1
-    return 2 + MAX_ESCAPED * len(event.text.encode()) // max(limit - MAX_UTF8, 1)
-
-
-def _skipped() -> tuple[bytes, bool]:
-    return Subscription.gap("oversize", 1, None, None), True

@@ -52,6 +52,7 @@ class Subscription:
         "_cut",
         "_epoch",
         "_evicted",
+        "_is_between",
         "_is_whole",
         "_ordinal",
         "_seen",
@@ -84,6 +85,7 @@ class Subscription:
         self._cut = 0  # the snapshot's last sequence number; 0 when there is none to read
         self._is_whole = False  # the snapshot is that of a newcomer, not what a resume finds in the table
         self._evicted = 0  # keys that had left the table when the snapshot began
+        self._is_between = True  # the last record read was no part of an event whose id is still to come
         #: Events read so far, and events that this subscriber was told to have missed.
         self.delivered = 0
         self.missed = 0
@@ -127,8 +129,7 @@ class Subscription:
     def unseen(self, seen: Position) -> Iterator[tuple[Position, bytes]] | None:
         """Read what the channel keeps and a position lacks; None where it has not all of that.
 
-        Yields the place reached, and a frame that says it. At the end the cursor stands where live events go on, or
-        is slow: then the log lost records before they were read.
+        Yields the place reached, and a frame that says it. At the end the cursor is at the head, or slow.
         """
         log = self._where()
         if log is None or not chain.covers(self.channel, seen, log):
@@ -143,7 +144,7 @@ class Subscription:
 
     def _unseen(self, seen: Position) -> Iterator[tuple[Position, bytes]]:
         while self._ordinal < self.channel.next and not self.is_slow:
-            seen, frame = chain.unseen(self.channel.at(self._ordinal), seen)
+            seen, frame = chain.unseen(self.channel, self._ordinal, seen)
             self._ordinal += 1
             yield seen, frame
 
@@ -161,8 +162,8 @@ class Subscription:
 
     @property
     def is_spent(self) -> bool:
-        """Tell whether a resume has met its bound and must come back for the rest."""
-        return self.left is not None and (self.left.events <= 0 or self.left.bytes <= 0)
+        """Tell whether a resume has met its bound, between two events, and must come back for the rest."""
+        return self.left is not None and self._is_between and (self.left.events <= 0 or self.left.bytes <= 0)
 
     def count_missed(self) -> int:
         """Count what the log has evicted before this cursor read it, as missed; return the number."""
@@ -183,7 +184,7 @@ class Subscription:
         """Cut the records where a resume meets its bound of events."""
         if self.left is None or len(records) <= self.left.events:
             return records
-        ends = (at for at, record in enumerate(records, 1) if not record.is_control)
+        ends = (at for at, record in enumerate(records, 1) if chain.moves(record))
         return records[: next(islice(ends, max(self.left.events - 1, 0), None), len(records))]
 
     def leave(self, ordinal: int, events: int) -> None:
@@ -193,9 +194,10 @@ class Subscription:
 
     def _take(self, records: Sequence[Record]) -> bytes:
         data = b"".join([record.frame for record in records])
-        count = sum(not record.is_control for record in records)
-        self.delivered += count
+        self.delivered += sum(not record.is_control for record in records)
         if self.left is not None:
+            count = sum(map(chain.moves, records))
+            self._is_between = not records or records[-1].is_control or chain.moves(records[-1])
             # A resume that reached the head is a live subscriber like any other.
             left = Replay(self.left.events - count, self.left.bytes - len(data))
             self.left = None if self.is_at_head else left

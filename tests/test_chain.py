@@ -86,7 +86,7 @@ def test_what_another_replica_gave_out_is_read_from_what_is_kept(order, other, d
     got = 0
     for ordinal in range(channel.next):
         before = seen
-        seen, frame = chain.unseen(channel.at(ordinal), seen)
+        seen, frame = chain.unseen(channel, ordinal, seen)
         got += bool(frame)
         assert before.is_behind(seen)
         assert not frame or wire.id_of(frame) == str(seen)

@@ -211,6 +211,9 @@ _LINKS: Final = {
     "Last": "`{ last: N }`",
     "file.Last": "`{ last: N }`",
     "mqtt.Session": "`{ expiry: … }`",
+    "kafka.Since": "`{ since: … }`",
+    "kafka.Offsets": "`{ offsets: … }`",
+    "Token": "`{ file: … }`",
 }
 _WORDS: Final = {"string": "text", "integer": "number", "number": "number", "boolean": "`true` or `false`"}
 

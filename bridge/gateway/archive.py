@@ -44,7 +44,9 @@ def open_archive(archive: Archive, want: Want, cursor: Subscription, start: Star
         return _resume(Reader(archive, cursor, now.replay), want.last_event_id, start, now)
     reader = Reader(archive, cursor, None)
     if want.since is not None:
-        return None if _reaches(cursor, want.since) else (b"", reader.since(want.since))
+        # A position means nothing on a route whose ids are numbers.
+        is_kept = not archive.is_positional or _reaches(cursor, want.since)
+        return None if is_kept else (b"", reader.since(want.since))
     if want.last is None and start == "earliest" and archive.is_positional:
         return wire.cursor(BEGINNING), reader.read()
     return None
@@ -62,7 +64,7 @@ def _resume(reader: "Reader", id: str, start: Start | None, now: Now) -> Opened 
     if found is not None and not found.mark and found.epoch == now.epoch and found.seq <= now.head:
         is_kept = found.seq >= cursor.channel.lost_through
         back = None if is_kept else archive.numbered(cursor.channel.captures, found.seq)
-        return (wire.cursor(id), reader.numbered(back, found.seq)) if back is not None else None
+        return (wire.cursor(id), reader.numbered(back, now.epoch, found.seq)) if back is not None else None
     if archive.is_positional and start == "earliest":
         return Subscription.gap("epoch", None, id, None) + wire.cursor(BEGINNING), reader.read()
     return None
@@ -77,6 +79,14 @@ def _reaches(cursor: Subscription, time: float) -> bool:
 def _fits(head: Position) -> bool:
     """Tell whether every place up to here has room in an id."""
     return len(str(head)) + len("-zzz") <= MAX_TEXT
+
+
+def _moved(piece: Piece, id: str) -> bytes:
+    """Return the frames with the place after them: where the last of it is not for this stream, or is a gap."""
+    told = f"id: {id}\n".encode()
+    return (
+        piece.frames if piece.frames.rfind(told) > piece.frames.rfind(b"\n\n", 0, -2) else piece.frames + told + b"\n"
+    )
 
 
 class Reader:
@@ -116,7 +126,10 @@ class Reader:
     async def since(self, time: float) -> AsyncGenerator[Piece]:
         """Yield what is not older than a time."""
         while self.place is None:
-            await self._known()
+            log = await self._known()
+            if not _fits(log.head):
+                yield Piece(self.cursor.rewind(is_lossy=True), "")
+                return
             try:
                 self.place = await self.archive.at(time)
             except SourceError:
@@ -126,14 +139,14 @@ class Reader:
             async for piece in pieces:
                 yield piece
 
-    async def numbered(self, back: Back, number: int) -> AsyncGenerator[Piece]:
+    async def numbered(self, back: Back, epoch: str, number: int) -> AsyncGenerator[Piece]:
         """Yield what came after a number of ours that the channel has forgotten."""
         while True:
             try:
                 async with aclosing(back.read(str(number))) as pieces:
                     async for piece in pieces:
                         number = int(piece.mark)
-                        yield self._counted(piece.frames)
+                        yield self._counted(_moved(piece, f"{epoch}-{number}"))
                         if self._is_spent:
                             return
             except SourceError:
@@ -190,8 +203,7 @@ class Reader:
             async with aclosing(back.read(str(self.place) if self.place is not None else "")) as pieces:
                 async for piece in pieces:
                     self.place = Position.parse(piece.mark) or self.place
-                    # Where nothing of it is for this stream, the client's id moves on all the same.
-                    yield self._counted(piece.frames or wire.cursor(piece.mark))
+                    yield self._counted(_moved(piece, piece.mark))
                     if self._is_spent:
                         return
         except SourceError:

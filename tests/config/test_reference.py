@@ -1,5 +1,6 @@
 """What is written from the models."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,11 @@ def test_profiles_are_told_of_where_they_are_used() -> None:
     for title in ("routes", "sources"):
         section = reference().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
         assert "| `use` |" in section
+
+
+def test_no_link_of_the_page_leads_nowhere():
+    """Each anchor is that of a heading, as GitHub makes them."""
+    page = reference()
+    headings = [line.lstrip("#").strip().lower() for line in page.split("\n") if line.startswith("#")]
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]*)\)", page)) <= anchors

@@ -11,7 +11,7 @@ Files in the order in which the data travels:
     assignment  which partitions are read, from where;   remedy, damage: what to do where one cannot be read on
     emission    records become messages (message; registry, avro, extent) and go to the outlet
     stand       where the source stands;   ledger: under which numbers
-    log         the topics as a log: backlog says what is read back, reader does it
+    log         the topics as a log: backlog says what is read back of a scene, reader does it
 """
 
 from bridge.sources.kafka.model import Kafka

@@ -39,6 +39,8 @@ class Assignment:
         """
         stand = self._stand
         self.survey = survey
+        parts = {Part(topic.tag, n) for topic, leaders in survey.topics.values() for n in leaders}
+        stand.see(parts, survey.hidden)
         led = {
             name: [n for n, leader in leaders.items() if leader >= 0] for name, (_, leaders) in survey.topics.items()
         }

@@ -3,7 +3,8 @@
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from contextlib import aclosing
+from typing import Any, Final
 
 from bridge.errors import SourceError
 from bridge.event import EMPTY, Loss, Message
@@ -13,26 +14,14 @@ from bridge.sources.kafka.decoder import Undecodable
 from bridge.sources.kafka.ledger import Run
 from bridge.sources.kafka.message import Origin, Record, messages
 from bridge.sources.kafka.plan import Plan
-from bridge.sources.kafka.reader import Piece, Reader, Turns
+from bridge.sources.kafka.reader import Piece, Reader, Turns, paced
+from bridge.sources.kafka.scene import Scene
 from bridge.sources.kafka.values import ReadValue
 
 #: Bytes of payloads in one batch, unless one record has more.
 PIECE: Final = 64 * 1024
 
 Item = tuple[str, Message | Loss]
-
-
-class Scene(NamedTuple):
-    """How a source stood when a backlog was made."""
-
-    head: Position
-    origins: Mapping[Part, Origin]
-    #: Partitions that lack offsets, so that a difference of two is no count of records.
-    holed: frozenset[Part]
-
-    def partitions(self) -> Mapping[Any, Part]:
-        """Return our names of the partitions, by the library's."""
-        return {partition(origin.topic, origin.partition): part for part, origin in self.origins.items()}
 
 
 class Marks:
@@ -53,6 +42,25 @@ class Marks:
         return _fitting(str(self._writer.position))
 
 
+class Batch:
+    """What is passed on at once."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self._size = 0
+
+    def add(self, item: Item) -> bool:
+        """Put an item in; tell whether that is enough."""
+        self.items.append(item)
+        self._size += len(item[1].payload) if isinstance(item[1], Message) else 0
+        return self._size >= PIECE
+
+    def taken(self) -> Sequence[Item]:
+        """Take all out."""
+        items, self.items, self._size = self.items, [], 0
+        return items
+
+
 class LogBacklog:
     """The log up to where the source stood when this was made; its marks are positions."""
 
@@ -61,8 +69,11 @@ class LogBacklog:
         self._turns = turns
         self._scene = scene
 
-    async def read(self, mark: str) -> AsyncGenerator[Sequence[Item]]:
+    def read(self, mark: str) -> AsyncGenerator[Sequence[Item]]:
         """Yield batches of (position, message) after a position; raises `SourceError`."""
+        return paced(self._read(mark))
+
+    async def _read(self, mark: str) -> AsyncGenerator[Sequence[Item]]:
         place = Position.parse(mark) if mark not in {"", BEGINNING} else None
         if place is None and mark not in {"", BEGINNING}:
             raise SourceError("not a place in these topics")
@@ -77,12 +88,15 @@ class LogBacklog:
             partitions = self._scene.partitions()
             ends = {each: self._scene.head.next(part) for each, part in partitions.items()}
             ranges = {each: (offsets[part], ends[each]) for each, part in partitions.items()}
-            reader = Reader(self._plan, consumer, {each: both for each, both in ranges.items() if both[0] < both[1]})
+            ranges = {each: both for each, both in ranges.items() if both[0] < both[1]}
+            reader = Reader(self._plan, consumer, ranges)
             while not reader.is_done:
                 for piece in await reader.take():
                     read = await self._plan.values.reading(piece.records)
                     for batch in _batches(self._items(marks, partitions[piece.partition], piece, read)):
                         yield batch
+            if topic := self._scene.owed(offsets):
+                raise SourceError(f"the topic {topic} cannot be read now")
 
     def _is_read(self, place: Position) -> bool:
         """Tell whether nothing is left to read, so that nobody needs to be asked."""
@@ -94,12 +108,10 @@ class LogBacklog:
         partitions = self._scene.partitions()
         firsts = await consumer.beginning_offsets(list(partitions))
         if place is None:
-            return {part: firsts[each] for each, part in partitions.items()}, ()
+            return {**self._scene.beside(None), **{part: firsts[each] for each, part in partitions.items()}}, ()
         ends = await consumer.end_offsets(list(partitions))
-        known = {part.tag for part in partitions.values()}
-        is_gone = any(offsets for tag, offsets in place.offsets.items() if tag not in known)
-        losses = [Loss(reason="source_reset")] if is_gone else []
-        offsets: dict[Part, int] = {}
+        losses = [*self._scene.lost(place)]
+        offsets = {**self._scene.beside(place)}
         for each, part in partitions.items():
             wanted = place.next(part)
             offsets[part] = wanted if firsts[each] <= wanted <= ends[each] else firsts[each]
@@ -114,7 +126,7 @@ class LogBacklog:
     def _items(self, marks: Marks, part: Part, piece: Piece, read: ReadValue) -> Iterator[Item]:
         origin = self._scene.origins[part]
         if piece.loss is not None:
-            yield marks.beyond(part, piece.end), _of(piece.loss, origin)
+            yield marks.beyond(part, piece.end), self._scene.told(part, piece.loss)
         texts = marks.after(part, [record.offset for record in piece.records]) if piece.records else ()
         made = messages(piece.records, origin, texts, time.time(), read)
         yield from zip(texts, _items(made, origin), strict=True)
@@ -129,8 +141,11 @@ class NumberedBacklog:
         self._scene = scene
         self._runs = runs
 
-    async def read(self, mark: str) -> AsyncGenerator[Sequence[Item]]:
+    def read(self, mark: str) -> AsyncGenerator[Sequence[Item]]:
         """Yield batches of (number, message) after a number, in the order in which they were emitted."""
+        return paced(self._read(mark))
+
+    async def _read(self, mark: str) -> AsyncGenerator[Sequence[Item]]:
         after = int(mark) if mark else -1
         runs = [run for each in self._runs if (run := each.after(after)) is not None]
         if not runs:
@@ -139,18 +154,35 @@ class NumberedBacklog:
             reader = Reader(self._plan, consumer, self._ranges(runs))
             held: dict[Any, deque[Record]] = defaultdict(deque)
             for run in runs:
-                if run.part not in self._scene.origins:
-                    # Its topic was made anew since.
-                    yield [(str(run.number + run.length - 1), Loss(reason="source_reset", missed=run.length))]
+                loss = self._loss(run)
+                if loss is not None:
+                    yield [(str(run.number + run.length - 1), loss)]
                     continue
-                items = [item async for item in self._run(reader, held, run)]
-                for batch in _batches(iter(items)):
-                    yield batch
+                batch = Batch()
+                async with aclosing(self._run(reader, held, run)) as items:
+                    async for item in items:
+                        if batch.add(item):
+                            yield batch.taken()
+                if batch.items:
+                    yield batch.taken()
+
+    def _loss(self, run: Run) -> Loss | None:
+        """Return what a run is if it cannot be read; raises `SourceError` where it cannot be read now."""
+        origin = self._scene.origins.get(run.part)
+        if not run.length:
+            return Loss(reason="undecodable", missed=1, captures=origin.captures if origin is not None else EMPTY)
+        if origin is None or run.part in self._scene.gone:
+            # Its topic was made anew since, or deleted.
+            return Loss(reason="source_reset", missed=run.length)
+        if run.part in self._scene.away:
+            raise SourceError(f"the topic {origin.topic} cannot be read now")
+        return None
 
     def _ranges(self, runs: Sequence[Run]) -> Mapping[Any, tuple[int, int]]:
         ranges: dict[Any, tuple[int, int]] = {}
-        for run in [run for run in runs if run.part in self._scene.origins]:
-            each, end = self._partition(run), run.offset + run.length
+        known = {part: each for each, part in self._scene.partitions().items()}
+        for run in [run for run in runs if run.length and run.part in known]:
+            each, end = known[run.part], run.offset + run.length
             first, last = ranges.get(each, (run.offset, end))
             ranges[each] = min(first, run.offset), max(last, end)
         return ranges
@@ -179,7 +211,7 @@ class NumberedBacklog:
             for piece in await reader.take(each):
                 held[piece.partition].extend(piece.records)
                 if piece.loss is not None:
-                    yield str(max(run.number - 1, 0)), _of(piece.loss, origin)
+                    yield str(max(run.number - 1, 0)), self._scene.told(run.part, piece.loss)
 
 
 def _offsets(position: Position) -> Iterator[tuple[Part, int]]:
@@ -199,19 +231,11 @@ def _items(made: Sequence[Message | Undecodable], origin: Origin) -> Sequence[Me
     return [each if isinstance(each, Message) else loss for each in made]
 
 
-def _of(loss: Loss, origin: Origin) -> Loss:
-    return Loss(reason=loss.reason, missed=loss.missed, captures=origin.captures or EMPTY)
-
-
 def _batches(items: Iterator[Item]) -> Iterator[Sequence[Item]]:
     """Cut what is read back into batches of bounded size."""
-    batch: list[Item] = []
-    size = 0
+    batch = Batch()
     for item in items:
-        batch.append(item)
-        size += len(item[1].payload) if isinstance(item[1], Message) else 0
-        if size >= PIECE:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+        if batch.add(item):
+            yield batch.taken()
+    if batch.items:
+        yield batch.taken()

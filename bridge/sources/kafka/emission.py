@@ -84,5 +84,5 @@ class Emission:
             offset=offset,
             reason=why.reason,
         )
-        self._stand.next[part] = offset + 1
+        self._stand.refused(part, offset)
         self._outlet.lose(Loss(reason="undecodable", missed=1, captures=origin.captures))

@@ -17,7 +17,10 @@ MAX_RECORDS: Final = 100_000
 
 
 class Run(NamedTuple):
-    """Records of one partition whose numbers and offsets follow each other."""
+    """Records of one partition whose numbers and offsets follow each other; or, without length, one that was refused.
+
+    That one has no number of its own: it was told as lost just before the event that has the run's.
+    """
 
     number: int
     part: Part
@@ -62,10 +65,13 @@ class Ledger:
             self._segment(part, offsets, numbers[first : first + len(offsets)])
             first += len(offsets)
         self._newest = numbers[-1]
+        self._trim()
+
+    def _trim(self) -> None:
         while self._records > self._limit:
             gone = self._runs.popleft()
-            self._records -= gone.length
-            self._floor = gone.number + gone.length - 1
+            self._records -= gone.length or 1
+            self._floor = gone.number + (gone.length or 1) - 1
 
     def _segment(self, part: Part, offsets: Sequence[int], numbers: Sequence[int]) -> None:
         length = len(offsets)
@@ -74,6 +80,11 @@ class Ledger:
             return
         for offset, number in zip(offsets, numbers, strict=True):
             self._enter(Run(number, part, offset, 1))
+
+    def refuse(self, part: Part, offset: int) -> None:
+        """Enter a record that was told as lost after what was entered last."""
+        self._enter(Run(self._newest + 1, part, offset, 0))
+        self._trim()
 
     def forget(self) -> None:
         """Forget all: something was lost here, and a reader of what came before must hear of it."""
@@ -88,7 +99,7 @@ class Ledger:
         return iter([run for each in self._runs if (run := each.after(number)) is not None])
 
     def _enter(self, run: Run) -> None:
-        self._records += run.length
+        self._records += run.length or 1
         last = self._runs[-1] if self._runs else None
         if last is not None and _continues(last, run):
             self._runs[-1] = last._replace(length=last.length + run.length)
@@ -99,7 +110,7 @@ class Ledger:
 def _continues(last: Run, run: Run) -> bool:
     follows = last.number + last.length == run.number and last.offset + last.length == run.offset
     # A run without end could never be forgotten.
-    return follows and last.part == run.part and last.length < MAX_RECORDS // 100
+    return follows and last.part == run.part and 0 < last.length < MAX_RECORDS // 100 and run.length > 0
 
 
 def _numbers(ids: Sequence[str]) -> Sequence[int]:

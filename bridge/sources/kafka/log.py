@@ -5,9 +5,10 @@ from typing import Final
 from bridge.position import Position
 from bridge.sources.base import Backlog
 from bridge.sources.kafka import begin
-from bridge.sources.kafka.backlog import LogBacklog, NumberedBacklog, Scene
+from bridge.sources.kafka.backlog import LogBacklog, NumberedBacklog
 from bridge.sources.kafka.plan import Plan
 from bridge.sources.kafka.reader import Turns
+from bridge.sources.kafka.scene import Scene
 from bridge.sources.kafka.stand import Stand
 from bridge.sources.kafka.trouble import FAILURES, LostError, words
 
@@ -52,14 +53,17 @@ class KafkaLog:
 
     async def at(self, time: float) -> Position:
         """Return the place before the first record that is not older; raises `SourceError`."""
-        partitions = self._scene().partitions()
+        scene = self._scene()
+        partitions = scene.partitions()
         async with self._turns.consumer() as consumer:
             try:
                 found = await begin.at(consumer, list(partitions), time)
             except FAILURES as error:
                 raise LostError(words(error, self._plan.options.brokers[0])) from error
-        return Position.of((part, found[each]) for each, part in partitions.items())
+        # Nothing is asked for of what is deleted, or cannot be read: it would keep all else from being read.
+        beside = {part: scene.head.next(part) for part in scene.away | scene.gone}
+        return Position.of({**beside, **{part: found[each] for each, part in partitions.items()}}.items())
 
     def _scene(self) -> Scene:
         stand = self._stand
-        return Scene(stand.head, stand.origins, frozenset(stand.holed))
+        return Scene(stand.head, stand.origins, frozenset(stand.holed), stand.seen, stand.away, stand.gone)

@@ -7,8 +7,8 @@ transactions), so a partition is at its end when the consumer's position is, and
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import errors as kafka  # type: ignore[import-untyped]  # it has no types
 
@@ -27,11 +27,17 @@ MAX_WAITING: Final = 256
 TURN: Final = 30.0
 LONGEST: Final = 300.0
 
+#: Seconds that a batch may take to be passed on. A client that is slower gives its turn away, and comes back.
+IDLE: Final = 10.0
+
 #: Records that are taken from the consumer at a time.
 BATCH: Final = 200
 
 #: Milliseconds of one wait for records.
 WAIT: Final = 500
+
+
+T = TypeVar("T")
 
 
 class Piece(NamedTuple):
@@ -72,6 +78,28 @@ class Turns:
             self._free.release()
 
 
+async def paced(batches: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """Yield what is read back; end it, and so its turn, when nobody asks for more in time. Raises `SourceError`."""
+    loop = asyncio.get_running_loop()
+    closing: list[asyncio.Task[None]] = []
+    end = loop.time() + LONGEST
+    try:
+        async for batch in batches:
+            # Nothing runs here while a batch is passed on.
+            timer = loop.call_at(
+                min(loop.time() + IDLE, end), lambda: closing.append(loop.create_task(batches.aclose()))
+            )
+            try:
+                yield batch
+            finally:
+                timer.cancel()
+            if closing:
+                raise SourceError("the client was too slow to be read for")
+    finally:
+        await asyncio.gather(*closing)
+        await batches.aclose()
+
+
 class Reader:
     """Reads ranges of partitions through one consumer."""
 
@@ -81,6 +109,8 @@ class Reader:
         self._left = {each: end for each, (_, end) in ranges.items()}
         #: Where the consumer is in each partition.
         self.places = {each: first for each, (first, _) in ranges.items()}
+        #: Topics that we may not read: the others are read first.
+        self._denied: set[str] = set()
         self._deadline = time.monotonic() + LONGEST
         consumer.assign(list(ranges))
         for each, first in self.places.items():
@@ -97,7 +127,10 @@ class Reader:
         if began > self._deadline:
             raise SourceError("to read the topics back took too long")
         while True:
-            pieces = await self._fetch([each for each in only or self._left if each in self._left])
+            wanted = [each for each in only or self._left if each in self._left and each.topic not in self._denied]
+            if self._denied and not wanted:
+                raise SourceError(f"not authorised to read the topic {min(self._denied)}")
+            pieces = await self._fetch(wanted)
             if await self._moves() or pieces:
                 return pieces
             if time.monotonic() - began > self._patience:
@@ -110,6 +143,9 @@ class Reader:
             fetched = await self._consumer.getmany(*wanted, timeout_ms=WAIT, max_records=BATCH)
         except kafka.OffsetOutOfRangeError as error:
             return await self._evicted(error.args[0])
+        except kafka.TopicAuthorizationFailedError as error:
+            self._denied.add(str(error.args[0]))
+            return ()
         except DAMAGE:
             return await self._careful(wanted)
         return [Piece(each, self._cut(each, fetched[each])) for each in sorted(fetched)]
@@ -133,7 +169,10 @@ class Reader:
         firsts = await self._consumer.beginning_offsets(list(offsets))
         pieces: list[Piece] = []
         for each, offset in offsets.items():
-            first = min(max(firsts[each], offset), self._left[each])
+            if offset >= firsts[each]:
+                # Cut short, or made anew: whoever begins again from there is told.
+                raise SourceError(f"the topic {each.topic} ends before the place that is read")
+            first = min(firsts[each], self._left[each])
             self._consumer.seek(each, first)
             pieces.append(Piece(each, (), Loss(reason="evicted", missed=first - offset), first))
         return pieces

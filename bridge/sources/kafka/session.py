@@ -120,6 +120,8 @@ class Session:
             return True
         # What was fetched of the other topics is fetched again, from where the stand is.
         await self._assignment.take(survey)
+        # The partitions may be the same as before, where the new topic has no leader yet.
+        await self._assignment.rewind()
         return False
 
     def _tell(self) -> None:

@@ -5,7 +5,8 @@ holds. It moves when a batch has been emitted, without awaiting: whoever looks a
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
 from bridge.position import MAX_TEXT, Part, Position, Writer, digits, tag
@@ -17,6 +18,10 @@ ROOM: Final = 5
 
 #: Who waits for the source to come as far as another replica was, at most; each is a request without an answer yet.
 MAX_WAITING: Final = 1_000
+
+#: Seconds after which a topic that nobody knows any more counts as deleted. A broker that has just come back may not
+#: know all topics yet.
+GRACE: Final = 10.0
 
 
 class Topic(NamedTuple):
@@ -50,6 +55,10 @@ class Stand:
         self.ledger = Ledger()
         #: Partitions in which offsets were seen to be missing: compacted, or of transactions.
         self.holed: set[Part] = set()
+        #: Partitions that were there at the last look, also those that nothing is read of yet.
+        self.seen: frozenset[Part] = frozenset()
+        #: Tags of the topics that were not, and since when; infinity where they may well be there.
+        self._missing: dict[str, float] = {}
         self._last: Part | None = None
         self._writer = Writer(Position({}))
         self._fits = is_positional
@@ -90,6 +99,28 @@ class Stand:
         # Once they do not fit, ids are numbers for as long as the process runs: to and fro would help nobody.
         self._fits = self._fits and _fits(self.head)
 
+    def see(self, parts: Collection[Part], hidden: Collection[str]) -> None:
+        """Note which partitions are there, and the names of topics that may be, but cannot be read now."""
+        now = time.monotonic()
+        tags = {part.tag for part in parts}
+        missing = [topic for topic in self.topics.values() if topic.tag not in tags]
+        self.seen = frozenset(parts)
+        self._missing = {
+            topic.tag: float("inf") if topic.name in hidden else min(self._missing.get(topic.tag, now), now)
+            for topic in missing
+        }
+
+    @property
+    def away(self) -> frozenset[Part]:
+        """Return the partitions that cannot be read now."""
+        return frozenset(part for part in self.next if part.tag in self._missing) - self.gone
+
+    @property
+    def gone(self) -> frozenset[Part]:
+        """Return the partitions of topics that were deleted. They stay in positions, which never go back."""
+        due = time.monotonic() - GRACE
+        return frozenset(part for part in self.next if self._missing.get(part.tag, due + 1) <= due)
+
     def move(self, part: Part, offset: int) -> None:
         """Go on in a partition elsewhere than after the last message."""
         self.next[part] = offset
@@ -118,6 +149,11 @@ class Stand:
         self.ledger.add(ids, segments)
         if self._waiting:
             self._tell()
+
+    def refused(self, part: Part, offset: int) -> None:
+        """Note that a record has been told as lost."""
+        self.next[part] = offset + 1
+        self.ledger.refuse(part, offset)
 
     async def reach(self, position: Position, seconds: float) -> bool:
         """Wait until all before the position has been emitted; tell whether that came to be in time."""

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from bridge.sources.kafka.link import Link
-from bridge.sources.kafka.metadata import UNAUTHORISED, Broker, Catalog, Topic as Found
+from bridge.sources.kafka.metadata import UNAUTHORISED, UNKNOWN_TOPIC, Broker, Catalog, Topic as Found
 from bridge.sources.kafka.stand import Topic
 from bridge.sources.kafka.topics import Selection
 
@@ -39,6 +39,8 @@ class Survey(NamedTuple):
     brokers: Mapping[int, Broker]
     #: What is missing, in words; "" where nothing is.
     missing: str
+    #: Topics that cannot be read now, but may well be there: they may not be seen, or say that something is wrong.
+    hidden: frozenset[str] = frozenset()
 
     @property
     def leaders(self) -> Collection[Broker]:
@@ -88,6 +90,7 @@ class Surveyor:
     def _read(self, catalog: Catalog, names: Sequence[str], known: Mapping[str, Topic]) -> Survey:
         topics: dict[str, Entry] = {}
         absent: list[str] = []
+        hidden = {name for name in names if name in catalog.topics and catalog.topics[name].error != UNKNOWN_TOPIC}
         left = MAX_PARTITIONS
         for name in names:
             found = catalog.topics.get(name)
@@ -101,7 +104,7 @@ class Surveyor:
                 lone = [number for number, leader in found.leaders.items() if leader < 0]
                 absent += [f"{name} has no leader for partition {n}, says {self._link.where}" for n in lone]
         more = f", and {len(absent) - 3} more" if len(absent) > 3 else ""  # noqa: PLR2004  # a line for a person
-        return Survey(topics, catalog.brokers, "; ".join(absent[:3]) + more)
+        return Survey(topics, catalog.brokers, "; ".join(absent[:3]) + more, frozenset(hidden - topics.keys()))
 
     def _topic(self, found: Found, catalog: Catalog, known: Topic | None) -> Topic:
         # A broker of before 2.8 tells no ids, also where it is one among newer ones.

@@ -17,8 +17,9 @@ from bridge.sources.mqtt.session import Session
 FIRST_DELAY: Final = 0.5
 LONGEST_DELAY: Final = 30.0
 
-#: A connection of this many seconds was a success: the failures before it are forgotten.
-STABLE_AFTER: Final = 60.0
+#: A connection of this many seconds was a success: the failures before it are forgotten. A broker that was only started
+#: again is back at once, whatever came before; one that keeps ending connections does so sooner.
+STABLE_AFTER: Final = 10.0
 
 #: Seconds to wait at least, and at most, where another client has our id: coming back throws it out in turn.
 TAKEN_DELAY: Final = (10.0, 30.0)

@@ -2,8 +2,10 @@
 
 Rule 1: whatever is acknowledged has been emitted before, or told as a loss, or was seen before.
 Rule 2: a message of QoS 2 is emitted when it comes, and its identifier kept until the broker releases it (method B of
-    MQTT 5.0, section 4.3.3). Kept by the process, not by the connection: a repetition after a cut is known.
+    MQTT 5.0, section 4.3.3). Kept by the process, not by the connection: a repetition after a cut is known. It says
+    so itself (section 3.3.1.1); one that does not is new, from a broker that came back with an older store.
 Rule 3: of the copies that overlapping subscriptions bring, the one of the first filter that takes the topic counts.
+Rule 4: the memory learns of a message when the outlet has it. Before that, who sends it again is right.
 """
 
 from collections.abc import Callable, Mapping
@@ -69,6 +71,13 @@ class Intake:
         self._acks: list[bytes] = []
         self._lost: tuple[Reason, Mapping[str, str]] | None = None
         self._missed = 0
+        #: Identifiers of QoS 2 that came over this connection and were not released yet.
+        self._met: set[int] = set()
+        #: What the memory does not know before the outlet has it: identifiers to hold, and the last words by topic.
+        self._taken: set[int] = set()
+        self._words: dict[bytes, bytes] = {}
+        #: The outlet has taken all that it was given. If not, nothing more is acknowledged here.
+        self._is_sound = True
         #: The broker tells which subscription a copy is for.
         self.has_ids = False
         #: All subscriptions are in force: from now on each message has a copy for one of them.
@@ -82,7 +91,7 @@ class Intake:
         except ValueError as error:
             self._unfit(packet, error)
             return
-        if message.qos == EXACTLY_ONCE and message.mid in self._memory.held:
+        if message.qos == EXACTLY_ONCE and self._is_repetition(message):
             self._acks.append(pubrec(message.mid))
             return
         if found is not None and self._is_wanted(message, found):
@@ -92,15 +101,16 @@ class Intake:
     def release(self, packet: Packet) -> None:
         """Take in a PUBREL; raises `MalformedError`."""
         mid = identifier(packet)
-        self._memory.held.discard(mid)
+        for ids in (self._memory.held, self._met, self._taken):
+            ids.discard(mid)
         self._acks.append(pubcomp(mid))
 
     def flush(self) -> None:
-        """Emit what was taken in, then acknowledge it."""
+        """Emit what was taken in, then acknowledge it; after a failure of the outlet do nothing."""
+        if not self._is_sound:
+            return
         self._tell()
-        if self._batch:
-            batch, self._batch = self._batch, []
-            self._outlet.emit(batch)
+        self._emit()
         if self._acks:
             acks, self._acks = self._acks, []
             self._write(b"".join(acks))
@@ -109,8 +119,20 @@ class Intake:
         if qos == AT_LEAST_ONCE:
             self._acks.append(puback(mid))
         elif qos == EXACTLY_ONCE:
-            self._memory.held.add(mid)
+            self._met.add(mid)
+            self._taken.add(mid)
             self._acks.append(pubrec(mid))
+
+    def _is_repetition(self, message: Publish) -> bool:
+        mid, held = message.mid, self._memory.held
+        if mid in self._met:
+            return True
+        if mid in held and message.is_dup:
+            self._met.add(mid)
+            return True
+        # The number is of another message now: if this one fails, its repetition must not pass for the older one's.
+        held.discard(mid)
+        return False
 
     def _is_wanted(self, message: Publish, found: Matched) -> bool:
         ids = message.properties.subscriptions
@@ -129,12 +151,19 @@ class Intake:
             log.warning("message is larger than `max`", source=self._name, topic=found.topic[:MAX_SHOWN])
             self._lose("oversize", found.captures)
             return
-        if not is_snapshot:
-            told = message.is_retained if self.has_ids else None
-            self._memory.retained.live(message.topic, message.payload, is_retained=told)
-        elif self._memory.retained.again(message.topic, message.payload):
+        if is_snapshot and self._is_last_word(message):
             return
         self._add(message, found, now, is_snapshot=is_snapshot)
+        # Without identifiers the broker does not tell whether a live message is retained: it may be. Noted after
+        # `_add`, which may emit what came before.
+        if message.is_retained or not self.has_ids:
+            self._words[message.topic] = message.payload
+
+    def _is_last_word(self, message: Publish) -> bool:
+        word = self._words.get(message.topic)
+        return (
+            self._memory.retained.is_last(message.topic, message.payload) if word is None else word == message.payload
+        )
 
     def _is_look(self, message: Publish) -> bool:
         """Tell whether a copy with the retain flag is one that a subscription brought, and not a live one."""
@@ -150,8 +179,7 @@ class Intake:
             log.warning("payload is no JSON", source=self._name, topic=found.topic[:MAX_SHOWN])
             self._lose("undecodable", found.captures)
             return
-        if self._lost:
-            self._tell()
+        self._tell()
         told = found.facts[message.qos]
         if is_snapshot or message.is_dup:
             told = facts(found.topic, message.qos, retained=is_snapshot, dup=message.is_dup)
@@ -182,9 +210,13 @@ class Intake:
         self._acknowledge(qos, mid)
 
     def _lose(self, reason: Reason, captures: Mapping[str, str]) -> None:
-        """Note a loss in its place; those of one kind in a row are told as one."""
+        """Note a loss in its place; those of one kind in a row are told as one.
+
+        There is a batch or a loss, never both: so what the memory is to learn belongs to the one there is.
+        """
         if self._lost != (reason, captures):
             self._tell()
+            self._emit()
             self._lost = (reason, captures)
         self._missed += 1
 
@@ -192,8 +224,26 @@ class Intake:
         if self._lost is None:
             return
         reason, captures = self._lost
+        self._is_sound = False
+        self._outlet.lose(Loss(reason=reason, missed=self._missed, captures=captures))
+        self._is_sound = True
+        self._lost, self._missed = None, 0
+        self._learn()
+
+    def _emit(self) -> None:
         if self._batch:
             batch, self._batch = self._batch, []
+            self._is_sound = False
             self._outlet.emit(batch)
-        self._outlet.lose(Loss(reason=reason, missed=self._missed, captures=captures))
-        self._lost, self._missed = None, 0
+            self._is_sound = True
+        self._learn()
+
+    def _learn(self) -> None:
+        """Let the memory know what the outlet has."""
+        if self._taken:
+            self._memory.held |= self._taken
+            self._taken.clear()
+        if self._words:
+            for topic, payload in self._words.items():
+                self._memory.retained.note(topic, payload)
+            self._words.clear()

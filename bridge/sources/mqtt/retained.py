@@ -23,25 +23,16 @@ class Retained:
     def __len__(self) -> int:
         return len(self._last)
 
-    def again(self, topic: bytes, payload: bytes) -> bool:
-        """Note a retained message that a subscription brought; tell whether it is the last word already."""
-        if self._last.get(hash(topic)) == hash(payload):
-            return True
-        self._put(topic, payload)
-        return False
+    def is_last(self, topic: bytes, payload: bytes) -> bool:
+        """Tell whether a retained message that a subscription brought is the last word already."""
+        return self._last.get(hash(topic)) == hash(payload)
 
-    def live(self, topic: bytes, payload: bytes, *, is_retained: bool | None) -> None:
-        """Note a live message; `is_retained` is None where the broker does not tell: it may be."""
-        if is_retained is False:
-            return
-        if payload:
-            self._put(topic, payload)
-        else:
-            self._last.pop(hash(topic), None)
-
-    def _put(self, topic: bytes, payload: bytes) -> None:
+    def note(self, topic: bytes, payload: bytes) -> None:
+        """Note a message that is retained, or may be; one without a payload clears what was."""
         key = hash(topic)
         self._last.pop(key, None)
+        if not payload:
+            return
         if len(self._last) >= self._limit:
             del self._last[next(iter(self._last))]
         self._last[key] = hash(payload)

@@ -10,10 +10,11 @@ from bridge.errors import SourceError
 from bridge.event import Loss, Message
 from bridge.position import BEGINNING, Part, Position
 from bridge.sources.kafka import backlog as module, reader
-from bridge.sources.kafka.backlog import LogBacklog, NumberedBacklog, Scene
+from bridge.sources.kafka.backlog import LogBacklog, NumberedBacklog
 from bridge.sources.kafka.emission import Emission
 from bridge.sources.kafka.ledger import Run
 from bridge.sources.kafka.message import Origin
+from bridge.sources.kafka.scene import Scene
 from bridge.sources.kafka.stand import Stand
 from bridge.sources.kafka.values import Values
 from tests.fake_kafka import FakeConsumer, Outlet, plan, topic

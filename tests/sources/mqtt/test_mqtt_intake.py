@@ -199,3 +199,137 @@ def test_what_no_template_takes_is_acknowledged_and_dropped():
     taken = Taken("rooms/dev-{id}")
     taken.take(packets.publish("rooms/x", b"1", qos=1, id=1))
     assert taken.order == [ack(packets.PUBACK, 1)]
+
+
+class Failing(Taken):
+    """An outlet that fails from a given call on: to emit or to tell a loss."""
+
+    def __init__(self, *topics: str, after: int = 0, **keys: Any) -> None:
+        super().__init__(*topics, **keys)
+        self._left = after
+
+    def emit(self, messages):
+        """Emit, or fail."""
+        self._count()
+        return super().emit(messages)
+
+    def lose(self, loss):
+        """Tell a loss, or fail."""
+        self._count()
+        super().lose(loss)
+
+    def take(self, *raws: bytes) -> None:
+        """Take packets in as a session does: it flushes also where taking failed."""
+        try:
+            super().take(*raws)
+        finally:
+            self.intake.flush()
+
+    def fail(self, *raws: bytes) -> None:
+        """Take packets in, and fail."""
+        with pytest.raises(OSError, match="full"):
+            self.take(*raws)
+
+    def _count(self) -> None:
+        if not self._left:
+            raise OSError("full")
+        self._left -= 1
+
+
+def test_a_message_of_qos_2_that_was_not_emitted_is_no_repetition_when_it_comes_again():
+    """Its identifier is held when the outlet has it."""
+    taken = Failing()
+    taken.fail(live(taken, qos=2, id=7), live(taken, b"2", qos=1, id=8))
+    assert taken.heard == []
+    assert not taken.memory.held
+    again = Taken(memory=taken.memory)
+    again.take(live(again, qos=2, id=7, dup=True), live(again, b"2", qos=1, id=8, dup=True))
+    assert again.order == [b"1", b"2", ack(packets.PUBREC, 7) + ack(packets.PUBACK, 8)]
+    assert again.memory.held == {7}
+
+
+@pytest.mark.parametrize(
+    ("after", "heard", "held"),
+    [(0, [], set()), (1, [b"1"], {1}), (2, [b"1", ("undecodable", 1)], {1, 2})],
+)
+def test_only_what_the_outlet_took_before_it_failed_is_held(after, heard, held):
+    """A message, a loss, a message: wherever it fails, nothing is acknowledged, and nothing after it is given."""
+    taken = Failing(after=after, decode="json")
+    payloads = (b"1", b"{", b"3")
+    taken.fail(*(live(taken, payload, qos=2, id=id) for id, payload in enumerate(payloads, 1)))
+    assert taken.order == heard
+    assert taken.memory.held == held
+    again = Taken(memory=taken.memory, decode="json")
+    again.take(*(live(again, payload, qos=2, id=id, dup=True) for id, payload in enumerate(payloads, 1)))
+    assert [*heard, *again.order[:-1]] == [b"1", ("undecodable", 1), b"3"]
+    assert again.order[-1] == b"".join(ack(packets.PUBREC, id) for id in (1, 2, 3))
+
+
+def test_what_a_subscription_brings_is_news_again_where_it_was_not_emitted():
+    """Also where a loss comes after it, and where the outlet took what came before."""
+    taken = Failing(after=1, decode="json")
+    taken.fail(look(taken, b"1", "a", qos=1, id=1), live(taken, b"{"), look(taken, b"2", "b", qos=1, id=2))
+    assert taken.order == [b"1"]
+    again = Taken(memory=taken.memory)
+    again.take(look(again, b"1", "a", qos=1, id=1, dup=True), look(again, b"2", "b", qos=1, id=2, dup=True))
+    assert again.order == [b"2", ack(packets.PUBACK, 1) + ack(packets.PUBACK, 2)]
+
+
+def test_a_live_message_that_was_not_emitted_is_news_when_a_subscription_brings_it():
+    """It was retained; of QoS 0 nobody sends it again otherwise."""
+    taken = Failing()
+    taken.fail(live(taken, retain=True))
+    again = Taken(memory=taken.memory)
+    again.take(look(again))
+    assert again.order == [b"1"]
+
+
+@pytest.mark.parametrize(("version", "expected"), [(5, [b"2"]), ("3.1.1", [b"2", b"1"])])
+@pytest.mark.parametrize("is_one_turn", [True, False])
+def test_a_live_message_is_the_last_word_where_it_is_retained_or_may_be(version, expected, is_one_turn):
+    """MQTT 5 tells that it is not; on 3.1.1 what was retained before is news once more."""
+    taken = Taken(version=version)
+    given = packets.properties() if version == 5 else None
+    first, second = (
+        (look(taken), live(taken, b"2"))
+        if version == 5
+        else (
+            packets.publish("t", b"1", retain=True, properties=given),
+            packets.publish("t", b"2", properties=given),
+        )
+    )
+    for turn in [(first, second, first)] if is_one_turn else [(first,), (second,), (first,)]:
+        taken.take(*turn)
+    assert taken.order == [b"1", *expected]
+
+
+def test_a_new_message_under_a_held_identifier_is_emitted_on_a_new_connection():
+    """A broker with an older store does not know that it gave the number away; its own repetitions say so."""
+    taken = Taken()
+    taken.take(live(taken, qos=2, id=7))
+    again = Taken(memory=taken.memory)
+    again.take(live(again, b"2", qos=2, id=7), live(again, b"2", qos=2, id=7))
+    assert again.order == [b"2", ack(packets.PUBREC, 7) * 2]
+    third = Taken(memory=taken.memory)
+    third.take(live(third, b"2", qos=2, id=7, dup=True), live(third, b"2", qos=2, id=7))
+    assert third.order == [ack(packets.PUBREC, 7) * 2]
+
+
+def test_a_new_message_under_a_held_identifier_that_was_not_emitted_is_no_repetition():
+    """What was held was of the older one."""
+    taken = Taken()
+    taken.take(live(taken, qos=2, id=7))
+    failing = Failing(memory=taken.memory)
+    failing.fail(live(failing, b"2", qos=2, id=7))
+    again = Taken(memory=taken.memory)
+    again.take(live(again, b"2", qos=2, id=7, dup=True))
+    assert again.order == [b"2", ack(packets.PUBREC, 7)]
+
+
+def test_an_identifier_is_free_after_its_release_also_within_one_turn():
+    """On the connection that it came over, too."""
+    taken = Taken()
+    taken.take(live(taken, qos=2, id=7), live(taken, qos=2, id=7), ack(packets.PUBREL, 7))
+    assert not taken.memory.held
+    taken.take(live(taken, b"2", qos=2, id=7))
+    assert [each for each in taken.order if each in {b"1", b"2"}] == [b"1", b"2"]
