@@ -78,7 +78,8 @@ class Bus:
                 newest = channel.newest
                 after = wire.id_of(newest.frame) or None if newest is not None and not newest.is_control else None
                 frame = Subscription.gap(loss.reason, loss.missed, after, None)
-                channel.append([Record(self.seq, self._clock(), frame, is_control=True)], self._clock())
+                told = Record(self.seq, self._clock(), frame, loss.position or None, is_control=True)
+                channel.append([told], self._clock())
 
     def announce(self, source: str, state: str, since: float, error: str | None) -> None:
         """Tell the open streams of routes with `notify: source` that a source went down or came back."""

@@ -82,6 +82,9 @@ def unseen(channel: Channel, ordinal: int, seen: Position) -> tuple[Position, by
     """
     record = channel.at(ordinal)
     own = position(record)
+    if own is None and record.is_control:
+        lost = Position.parse(record.key) if record.key is not None else None
+        return seen, b"" if lost is not None and _has(seen, lost) else record.frame
     if own is None:
         whole = _after(channel, ordinal) if _is_part(record) else None
         return seen, b"" if whole is not None and _has(seen, whole[1]) else record.frame

@@ -74,6 +74,8 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     missed: int | None = None
     #: Only channels whose captures agree with these are told; empty tells all of the source's.
     captures: Mapping[str, str] = EMPTY
+    #: Where the source stands after what was lost, as in `Message`, where it is of one partition; else "".
+    position: str = ""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -136,7 +138,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     time: float
     #: The frame in plain bytes, without HTTP chunk framing; it ends in a blank line.
     frame: bytes
-    #: The key on a keyed route, else None.
+    #: The key on a keyed route, else None; of a loss that has one, its position.
     key: str | None = None
     is_tombstone: bool = False
     #: A `bridge.*` frame: it has a place in the order, but no id, and is never counted as an event.

@@ -129,3 +129,14 @@ def test_what_is_ahead_or_of_another_log_is_not_found(wanted):
     channel, log = read([0, 1], (0, 0, 0))
     assert chain.find(channel, wanted, log) is None
     assert not chain.covers(channel, wanted, log)
+
+
+def test_a_loss_of_what_was_seen_elsewhere_is_not_told_again():
+    """It stands at a place of its own, which the position has or has not."""
+    channel, log = read([0, 1], (0, 0, 0))
+    for seq, lost in ((3, at(2, 0, 0).after(Part(TAG, 0), 1)), (4, None)):
+        text = str(lost) if lost is not None else None
+        channel.append([Record(seq, 0.0, wire.control("gap", {}), text, is_control=True)], 0.0)
+    told = [[bool(chain.unseen(channel, n, seen)[1]) for n in (2, 3)] for seen in (at(2, 0, 0), at(1, 1, 0))]
+    assert told == [[False, True], [True, True]]
+    assert log.head == at(1, 1, 0)._replace(last=Part(TAG, 1))

@@ -5,8 +5,13 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bridge.event import Loss
-from bridge.sources.base import Place
+from bridge.errors import SourceError
+from bridge.event import Loss, Message
+from bridge.position import Position
+from bridge.sources.base import Log, Place
+from bridge.sources.kafka import stand
+from bridge.sources.kafka.follow import STAND
+from bridge.sources.kafka.stand import Stand
 from tests.kafka import Broker
 from tests.kafka_source import counted, listening, of, places
 from tests.support import DEADLINE
@@ -20,6 +25,17 @@ async def first_offset(kafka: Broker, topic: str, wanted: int) -> None:
         part = TopicPartition(topic, 0)
         while (await consumer.beginning_offsets([part]))[part] != wanted:
             await asyncio.sleep(0.05)
+
+
+def kept(place: Place) -> Stand:
+    """Return where a source stands."""
+    return place.kept[STAND]
+
+
+async def back(log: Log, mark: str, items: list[Message | Loss]) -> None:
+    """Read the log back into `items`, which has what came before an error."""
+    async for batch in log.back().read(mark):
+        items += [item for _, item in batch]
 
 
 async def test_k10_what_retention_took_while_the_broker_was_out_of_reach_is_announced(kafka, talk, topic, kafka_net):
@@ -124,6 +140,31 @@ async def test_k12_a_topic_that_is_deleted_and_stays_away_is_told(kafka, talk, t
         await talk.create(topic)
         await talk.numbers(topic, range(5, 8))
         assert await heard.payloads(6) == counted(range(3), range(5, 8))
+
+
+async def test_k12_a_deleted_topic_keeps_nobody_from_reading_the_others_back(kafka, talk, topic):
+    """Neither from a place, nor from a time."""
+    other = f"{topic}-other"
+    await talk.create(topic, other)
+    place = Place(name="k")
+    async with listening(kafka.address, topic, other, place=place) as heard:
+        await talk.numbers(topic, range(3))
+        await talk.numbers(other, range(10, 13))
+        await heard.payloads(6)
+        before = Position.parse(heard.messages[0].position)
+        await talk.delete(other)
+        await heard.until(lambda: kept(place).away)
+        log = place.log
+        at_once = []
+        with pytest.raises(SourceError, match=f"{other} cannot be read now"):
+            await back(log, "", at_once)
+        assert [each.payload for each in at_once] == counted(range(3))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stand, "GRACE", 0.0)
+            later = []
+            await back(log, str(before), later)
+            assert later[0] == Loss(reason="source_reset")
+            assert (await log.at(0.0)).is_behind(log.head)
 
 
 async def test_k13_a_topic_that_is_not_there_yet_is_read_when_it_appears(kafka, talk, topic):

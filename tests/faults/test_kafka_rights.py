@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.errors import SourceError
+from bridge.sources.base import Place
 from tests.kafka_client import Talk
 from tests.kafka_config import PASSWORD, USER
 from tests.kafka_source import counted, jwt, listening, secret
@@ -60,6 +62,27 @@ async def test_k24_a_right_to_one_topic_does_not_hold_up_the_other(kafka, talk, 
             assert await heard.payloads(3) == counted(range(3))
             await heard.comes_up()
     assert any(other in line.get("reason", "") and "authorised" in line["reason"] for line in logs)
+
+
+async def test_k24_a_right_that_is_taken_away_does_not_keep_the_others_from_being_read_back(kafka, talk, topic, sasl):
+    """What may be read comes first; then the reason names what may not."""
+    other = f"{topic}-other"
+    await talk.create(topic, other)
+    place, items = Place(name="k"), []
+    async with listening(kafka.at("SASL"), topic, other, sasl=sasl, place=place) as heard:
+        await talk.numbers(topic, range(3))
+        await talk.numbers(other, range(10, 13))
+        await heard.payloads(6)
+        await talk.deny(USER, topic)
+
+        async def read() -> None:
+            async for batch in place.log.back().read(""):
+                items.extend(message.payload for _, message in batch)
+
+        with pytest.raises(SourceError, match=rf"not authorised to read the topic {topic}$"):
+            await read()
+        await talk.allow(USER, topic)
+    assert items == counted(range(10, 13))
 
 
 async def test_k25_a_certificate_that_has_expired_is_told(kafka, talk, topic, authority):

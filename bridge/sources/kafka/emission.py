@@ -52,13 +52,14 @@ class Emission:
         offsets = [record.offset for record in records]
         if offsets[-1] - offsets[0] + 1 != len(offsets) or offsets[0] != stand.next[part]:
             stand.holed.add(part)
-        made = messages(records, stand.origin(part), stand.texts(part, offsets), now, read)
+        texts = stand.texts(part, offsets)
+        made = messages(records, stand.origin(part), texts, now, read)
         first = 0
         for at, each in enumerate(made):
             if isinstance(each, Undecodable):
                 self._add(part, offsets[first:at], made[first:at])
                 self._flush()
-                self._refuse(part, offsets[at], each)
+                self._refuse(part, offsets[at], texts[at], each)
                 first = at + 1
         self._add(part, offsets[first:], made[first:])
 
@@ -73,7 +74,7 @@ class Emission:
             self._messages, self._segments = [], []
             self._stand.emitted(self._outlet.emit(batch), segments)
 
-    def _refuse(self, part: Part, offset: int, why: Undecodable) -> None:
+    def _refuse(self, part: Part, offset: int, position: str, why: Undecodable) -> None:
         """Tell of a value that is not what `decode` says, in its place in the order."""
         origin = self._stand.origin(part)
         log.warning(
@@ -85,4 +86,4 @@ class Emission:
             reason=why.reason,
         )
         self._stand.refused(part, offset)
-        self._outlet.lose(Loss(reason="undecodable", missed=1, captures=origin.captures))
+        self._outlet.lose(Loss(reason="undecodable", missed=1, captures=origin.captures, position=position))

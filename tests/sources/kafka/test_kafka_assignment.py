@@ -24,6 +24,10 @@ class Scene:
     async def take(self, id: str = "1", *leaders: int) -> None:
         """Let the topic be so, and take that in."""
         self.link.make("orders", id, *leaders)
+        await self.look()
+
+    async def look(self) -> None:
+        """Take in what there is."""
         await self.assignment.take(await self._surveyor.look(self.stand.topics))
 
 
@@ -125,3 +129,13 @@ async def test_rewind_goes_back_to_what_was_emitted(scene: Scene, consumer: Fake
     consumer.places[partition("orders", 0)] = 99
     await scene.assignment.rewind()
     assert consumer.places == {partition("orders", 0): 10}
+
+
+async def test_k12_a_topic_that_is_deleted_is_not_there(scene: Scene) -> None:
+    """So nobody asks for it; a partition without a leader is there."""
+    await scene.take("1", 1, -1)
+    assert scene.stand.seen == {Part(TAG, 0), Part(TAG, 1)}
+    scene.link.topics.clear()
+    await scene.look()
+    assert scene.stand.away == {Part(TAG, 0)}
+    assert not scene.stand.seen

@@ -263,3 +263,32 @@ async def test_turns_are_taken(monkeypatch) -> None:
     monkeypatch.setattr(reader, "MAX_WAITING", 1)
     async with turns.consumer():
         pass
+
+
+async def test_k18_by_numbers_what_could_not_be_read_is_told_again(
+    turns: Turns, stand: Stand, outlet: Outlet, consumer: FakeConsumer
+) -> None:
+    """In its place between the events, as it was told live."""
+    first, _ = sorted(consumer.logs)
+    consumer.fill("orders", 0, [2, 9], value=b"{")
+    stand.enter(ORDERS, {0: 0})
+    await Emission("k", outlet, stand, Values("json", None)).emit(
+        {first: list(consumer.logs[first].values())}, {first: ZERO}
+    )
+    loss = Loss(reason="undecodable", missed=1)
+    items = await numbered(turns, stand, 1)
+    assert places(items) == [(0, 1), loss, *((0, n) for n in range(3, 9)), loss]
+    assert [mark for mark, _ in items] == ["2", "2", "3", "4", "5", "6", "7", "8", "8"]
+    assert places(await numbered(turns, stand, 8)) == [loss]
+
+
+async def test_by_numbers_batches_are_small_and_come_as_they_are_read(
+    turns: Turns, consumer: FakeConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is no unit of memory."""
+    monkeypatch.setattr(reader, "BATCH", 2)
+    first, _ = sorted(consumer.logs)
+    consumer.fill("orders", 0, range(10), value=b"x" * (module.PIECE // 2))
+    backlog = NumberedBacklog(plan(), turns, scene(), [Run(1, ZERO, 0, 10)])  # type: ignore[arg-type]
+    seen = [(len(batch), consumer.places[first]) async for batch in backlog.read("0")]
+    assert seen == [(2, 2), (2, 4), (2, 6), (2, 8), (2, 10)]

@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.event import Loss, Message
-from bridge.position import Part
+from bridge.position import Part, Position
 from bridge.sources.kafka.emission import Emission
 from bridge.sources.kafka.stand import Stand
 from bridge.sources.kafka.values import Values
@@ -42,8 +42,10 @@ async def test_k18_a_poisoned_record_is_a_loss_in_its_place(outlet: Outlet, stan
     records = [record("orders", 0, at, value=value) for at, value in enumerate([b"1", b"{", b"2", b"}"])]
     with capture_logs() as lines:
         await emission(outlet, stand, "json").emit({zero: records}, parts)
-    loss = Loss(reason="undecodable", missed=1)
-    assert [each if isinstance(each, Loss) else each.payload for each in outlet.heard] == [b"1", loss, b"2", loss]
+    heard = [(each.reason, each.missed) if isinstance(each, Loss) else each.payload for each in outlet.heard]
+    assert heard == [b"1", ("undecodable", 1), b"2", ("undecodable", 1)]
+    places = [Position.parse(each.position) for each in outlet.heard]
+    assert [place.offset for place in places if place is not None] == [0, 1, 2, 3]
     assert stand.next[ZERO] == 4
     assert [line["offset"] for line in lines] == [1, 3]
     assert "{" not in str(lines[0]["reason"])

@@ -89,3 +89,26 @@ def test_what_comes_out_is_what_went_in(batches: list[list[tuple[int, bool, int]
     runs = after(ledger, at) or []
     found = [(run.number + k, run.part, run.offset + k) for run in runs for k in range(run.length)]
     assert found == [each for each in told if each[0] > at]
+
+
+def test_a_record_that_was_refused_stands_between_two_numbers() -> None:
+    """Whoever has not seen the event after it may not have heard of it."""
+    ledger = Ledger()
+    ledger.add(ids(1, 2), [Segment(A, [0, 1])])
+    ledger.refuse(A, 2)
+    ledger.refuse(A, 3)
+    ledger.add(ids(3), [Segment(A, [4])])
+    refused = [Run(3, A, 2, 0), Run(3, A, 3, 0)]
+    assert after(ledger, 1) == [Run(2, A, 1, 1), *refused, Run(3, A, 4, 1)]
+    assert after(ledger, 2) == [*refused, Run(3, A, 4, 1)]
+    assert after(ledger, 3) == []
+
+
+def test_records_that_were_refused_are_forgotten_too() -> None:
+    """A topic may have nothing else; who stands before one that was forgotten must hear of a loss."""
+    ledger = Ledger(limit=2)
+    ledger.add(ids(1), [Segment(A, [0])])
+    for offset in range(1, 5):
+        ledger.refuse(A, offset)
+    assert after(ledger, 1) is None
+    assert after(ledger, 2) == []

@@ -66,3 +66,10 @@ async def test_a_topic_that_is_not_known_is_waited_for_briefly(log: KafkaLog, mo
     monkeypatch.setattr(module, "UNKNOWN", 0.001)
     assert await log.reach(log.head)
     assert not await log.reach(Position({"gone": (1,)}))
+
+
+async def test_a_time_asks_for_nothing_that_was_deleted(log: KafkaLog, stand: Stand) -> None:
+    """Its place there is the source's own: nothing of it can be read."""
+    stand.enter(topic("gone"), {0: 7})
+    stand.see({Part(TAG, 0)}, frozenset())
+    assert await log.at(EPOCH / 1000 + 1) == Position({TAG: (1,), topic("gone").tag: (7,)})

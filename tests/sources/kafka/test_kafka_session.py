@@ -9,11 +9,12 @@ import pytest
 from aiokafka import errors
 
 from bridge.event import Loss
-from bridge.position import Position
+from bridge.position import Part, Position
 from bridge.sources.kafka import session as module
 from bridge.sources.kafka.metadata import Broker
 from bridge.sources.kafka.session import Session
 from bridge.sources.kafka.stand import Stand
+from bridge.sources.kafka.topics import Selection
 from bridge.sources.kafka.trouble import LostError
 from tests.fake_kafka import FakeConsumer, FakeLink, Outlet, plan, topic
 from tests.support import until
@@ -182,3 +183,22 @@ async def test_while_a_registry_is_waited_for_nothing_stalls(session: Session, o
         assert not rests
         session._emission.is_waiting = True
         await until(lambda: rests)
+
+
+async def test_k12_a_topic_made_anew_without_a_leader_costs_the_others_nothing(
+    outlet: Outlet, stand: Stand, consumer: FakeConsumer, link: FakeLink
+) -> None:
+    """What was fetched of them together with the look that found it is fetched again."""
+    consumer.fill("orders", 0, range(3))
+    consumer.fill("other", 0, [0])
+    link.make("orders")
+    link.make("other")
+    session = Session(plan(selection=Selection(["orders", "other"], None)), outlet, stand, link, consumer)  # type: ignore[arg-type]
+    async with running(session):
+        await until(lambda: len(outlet.messages) == 4)
+        link.make("other", "2", -1)
+        await until(lambda: len(consumer.places) == 1)
+        consumer._client._conns = {1: object()}
+        consumer.fill("orders", 0, range(3, 6))
+        await until(lambda: stand.next[Part(topic().tag, 0)] == 6)
+    assert [each.facts["offset"] for each in outlet.messages if each.facts["topic"] == "orders"] == list(range(6))

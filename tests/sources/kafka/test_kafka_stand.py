@@ -108,3 +108,28 @@ async def test_reach_has_an_end(stand: Stand, monkeypatch: pytest.MonkeyPatch) -
     assert not stand._waiting
     monkeypatch.setattr(module, "MAX_WAITING", 0)
     assert not await stand.reach(there, 30)
+
+
+def test_k12_a_topic_that_is_not_there_is_away_and_then_gone(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a grace; positions keep it, and when it comes back it goes on where it was."""
+    stand.enter(ORDERS, {0: 5})
+    stand.see({PART}, frozenset())
+    assert (stand.away, stand.gone) == (frozenset(), frozenset())
+    stand.see(frozenset(), frozenset())
+    assert (stand.away, stand.gone) == ({PART}, frozenset())
+    monkeypatch.setattr(module, "GRACE", 0.0)
+    stand.see(frozenset(), frozenset())
+    assert (stand.away, stand.gone) == (frozenset(), {PART})
+    assert stand.head == Position({ORDERS.tag: (5,)})
+    stand.see({PART}, frozenset())
+    assert (stand.away, stand.gone) == (frozenset(), frozenset())
+
+
+def test_k24_a_topic_that_may_not_be_seen_is_away_for_as_long_as_that_lasts(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not gone: what it has is owed."""
+    monkeypatch.setattr(module, "GRACE", 0.0)
+    stand.enter(ORDERS, {0: 5})
+    stand.see(frozenset(), {"orders"})
+    assert (stand.away, stand.gone) == ({PART}, frozenset())

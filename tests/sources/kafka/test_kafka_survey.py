@@ -53,6 +53,7 @@ async def test_k13_what_is_missing_is_told_once(link: FakeLink) -> None:
     assert "not authorised to read the topic secret" in found.missing
     assert "lone has no leader for partition 0, says kafka:9092" in found.missing
     assert found.topics.keys() == {"lone"}
+    assert found.hidden == {"secret"}
     assert len(lines) == 1
 
 
