@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from bridge.position import MAX_OFFSET
@@ -57,7 +57,21 @@ class Offsets(BaseModel):
     )
 
 
-Begin = Literal["latest", "earliest"] | Since | Offsets
+def _form(value: object) -> str | None:
+    """Tell which of its forms a value is meant to be, so that only that one finds fault with it."""
+    if isinstance(value, Mapping):
+        return "offsets" if "offsets" in value else "since"
+    if isinstance(value, Since | Offsets):
+        return type(value).__name__.lower()
+    return "word" if isinstance(value, str) else None
+
+
+Begin = Annotated[
+    Annotated[Literal["latest", "earliest"], Tag("word")]
+    | Annotated[Since, Tag("since")]
+    | Annotated[Offsets, Tag("offsets")],
+    Discriminator(_form, "begin", "expected latest, earliest, `{ since: 10m }` or `{ offsets: … }`"),
+]
 
 
 async def offsets(begin: Begin, consumer: Any, partitions: Collection[Any], now: float) -> Mapping[Any, int]:

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from bridge.errors import TemplateError
 from bridge.sources.base import Outlet, Place, Source
-from bridge.sources.kafka.begin import Offsets, Since
+from bridge.sources.kafka.begin import Begin
 from bridge.sources.kafka.registry import Registry
 from bridge.sources.kafka.sasl import Sasl
 from bridge.sources.kafka.topics import Selection, compiled, template
@@ -150,7 +150,7 @@ class Kafka(Source):
         description="Where the schemas are that values were written with.",
         examples=[{"url": "http://registry:8081"}],
     )
-    begin: Literal["latest", "earliest"] | Since | Offsets = Field(
+    begin: Begin = Field(
         default="latest",
         description=(
             "Where to begin at the first start: `latest` (only what comes from then on), `earliest`, "
