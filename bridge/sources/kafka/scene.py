@@ -24,8 +24,9 @@ class Scene(NamedTuple):
 
     def partitions(self) -> Mapping[Any, Part]:
         """Return our names of the partitions that can be read, by the library's."""
-        known = {part: each for part, each in self.origins.items() if part not in self.away | self.gone}
-        return {partition(origin.topic, origin.partition): part for part, origin in known.items()}
+        out = self.away | self.gone
+        known = [(part, origin) for part, origin in self.origins.items() if part not in out]
+        return {partition(origin.topic, origin.partition): part for part, origin in known}
 
     def beside(self, place: Position | None) -> Mapping[Part, int]:
         """Return where a reader stands in what cannot be read."""
