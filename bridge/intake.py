@@ -66,6 +66,7 @@ class LogReadback(Readback):
             back=self._back,
             numbered=self._numbered,
             is_positional=self._route.terms.is_positional,
+            splits=self._route.terms.oversize == "split",
         )
 
     def where(self) -> Positions | None:

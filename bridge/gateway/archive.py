@@ -64,7 +64,11 @@ def _resume(reader: "Reader", id: str, start: Start | None, now: Now) -> Opened 
     if found is not None and not found.mark and found.epoch == now.epoch and found.seq <= now.head:
         is_kept = found.seq >= cursor.channel.lost_through
         back = None if is_kept else archive.numbered(cursor.channel.captures, found.seq)
-        return (wire.cursor(id), reader.numbered(back, now.epoch, found.seq)) if back is not None else None
+        if back is None:
+            return None
+        # The source knows the number of an event, not those of its parts: the rest of one may be missing.
+        gap = Subscription.gap("oversize", None, id, None) if archive.splits else b""
+        return gap + wire.cursor(id), reader.numbered(back, now.epoch, found.seq)
     if archive.is_positional and start == "earliest":
         return Subscription.gap("epoch", None, id, None) + wire.cursor(BEGINNING), reader.read()
     return None

@@ -56,6 +56,8 @@ class Archive:
     numbered: Callable[[Mapping[str, str], int], Back | None]
     #: The ids of the route are positions.
     is_positional: bool
+    #: Large events come in parts, each with a number of its own.
+    splits: bool = False
 
 
 def _none(_: Mapping[str, str]) -> None:

@@ -25,6 +25,7 @@ limits: {replay: {events: REPLAY}, event: 1KiB}
 sources: {s: {kind: push, subject: "{name}"}}
 routes:
   /s: {from: s, oversize: split, history: {events: KEPT}}
+  /numbers: {from: s, oversize: split, ids: sequence, history: {events: KEPT}}
 """
 
 #: Some 3.6 KB: four parts.
@@ -167,3 +168,21 @@ async def test_a_loss_is_told_once_and_only_to_its_own_channels(monkeypatch):
         other = await one.served.open("/by/a", id=id)
         await other.until(lambda: other.data)
         assert [gap["missed"] for gap in other.gaps] == [16]
+
+
+async def test_who_was_cut_within_an_event_that_is_numbered_is_told():
+    """The places of whole events are remembered, not those of their parts."""
+    topic = Topic(1)
+    topic.write(0, "a 0", LARGE, *(f"a {n}" for n in range(2, 8)))
+    source = Reading(topic=topic, begin=[0])
+    async with running(SPLIT.replace("REPLAY", "100").replace("KEPT", "3"), {"s": source}) as served:
+        one = Replica(served, source)
+        live = await served.open("/numbers")
+        await one.follow(live, (0,))
+        one.emit(0)
+        await live.until(lambda: len(live.data) == 5)
+        await one.follow(live, *[(0,)] * 6)
+        again = await served.open("/numbers", id=live.events[2].id)
+        await again.until(lambda: "a 7" in again.data)
+        assert again.data == live.data[5:]
+        assert [(gap["reason"], gap["missed"]) for gap in again.gaps] == [("oversize", None)]
