@@ -64,7 +64,7 @@ def find(channel: Channel, wanted: Position, log: Positions) -> int | None:
     ordinal = prior[0] + 1 if prior is not None else channel.first
     # An event that was numbered, because its position had no room in an id, stands at no place that is known.
     until = after[0] if after is not None else channel.next
-    return ordinal if all(_is_placeless(channel.at(each)) for each in range(ordinal, until)) else None
+    return None if any(moves(channel.at(each)) for each in range(ordinal, until)) else ordinal
 
 
 def covers(channel: Channel, wanted: Position, log: Positions) -> bool:
@@ -145,7 +145,3 @@ def _has(wanted: Position, later: Position) -> bool:
 def _is_part(record: Record) -> bool:
     """Tell whether it is a part of an event that is not the last one."""
     return not record.is_control and not wire.id_of(record.frame)
-
-
-def _is_placeless(record: Record) -> bool:
-    return record.is_control or not wire.id_of(record.frame)

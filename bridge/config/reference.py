@@ -174,8 +174,6 @@ def _bounds(field: FieldInfo, kind: str) -> str:
                 most.append(_amount(value, kind))
             case Lt(lt=value):
                 most.append(f"less than {_amount(value, kind)}")
-            case _:
-                pass
     if least and most:
         return f", {least[0]} to {most[0]}"
     if least:

@@ -87,10 +87,9 @@ def _fits(head: Position) -> bool:
 
 def _moved(piece: Piece, id: str) -> bytes:
     """Return the frames with the place after them: where the last of it is not for this stream, or is a gap."""
-    told = f"id: {id}\n".encode()
-    return (
-        piece.frames if piece.frames.rfind(told) > piece.frames.rfind(b"\n\n", 0, -2) else piece.frames + told + b"\n"
-    )
+    frames, told = piece.frames, f"id: {id}\n".encode()
+    is_last = frames.rfind(told) > frames.rfind(b"\n\n", 0, -2)
+    return frames if is_last else frames + told + b"\n"
 
 
 class Reader:
