@@ -33,6 +33,7 @@ from bridge.gateway.connection import HIGH_WATER, SEND_BUFFER, SLICE
 from bridge.gateway.endpoint import Endpoint, Router
 from bridge.gateway.ingest import Ingest
 from bridge.gateway.pages import Pages
+from bridge.gateway.proxy.proxy import Proxy
 from bridge.gateway.public import Public
 from bridge.gateway.pump import Pump
 from bridge.gateway.server import Listener, Place, Room
@@ -81,16 +82,19 @@ class Bridge:
             is_draining=lambda: self.streams.is_draining,
         )
         server = config.server
+        limit = descriptors.raise_limit()
+        self.proxy = self._proxy(limit)
         self._public = Public(
             router=Router(self.endpoints, server.base),
             open_stream=self.streams.open,
             pages=Pages(server.pages),
             ingest=self._ingest if server.push == "public" else None,
+            proxy=self.proxy,
             hosts=Hosts(server.hosts),
             hops=server.hops,
             listed=config.limits.channels,
         )
-        probes = health.Health(lambda: self._hindrance)
+        probes = health.Health(self._hindered)
         admin = Admin(
             public=self._public,
             health=probes,
@@ -100,7 +104,8 @@ class Bridge:
             routes=self.routes,
             sources=self.sources,
         )
-        room = Room(descriptors.connections(descriptors.raise_limit()), streams=lambda: len(self.streams))
+        cap = descriptors.connections(limit, proxies=self.proxy is not None)
+        room = Room(cap, streams=lambda: len(self.streams) + (self.proxy.tunnels if self.proxy is not None else 0))
         self.public = Listener("public", [Place(*at) for at in server.listen], self._public.handle, room=room)
         self.admin = Listener("admin", [Place(*server.admin)], admin.handle)
         self._listeners = [self.public, self.admin]
@@ -112,6 +117,8 @@ class Bridge:
         server = self._config.server
         async with contextlib.AsyncExitStack() as stack:
             state = stack.enter_context(State.open(server.state))
+            if self.proxy is not None:
+                await stack.enter_async_context(self.proxy)
             for listener in self._listeners:
                 await stack.enter_async_context(listener)
             await stack.enter_async_context(self._running(state))
@@ -122,7 +129,10 @@ class Bridge:
             await stop.wait()
             self._hindrance = "draining"
             log.info("draining", streams=len(self.streams), within=server.drain)
-            await self.streams.drain(server.drain)
+            drains = [self.streams.drain(server.drain)]
+            if self.proxy is not None:
+                drains.append(self.proxy.drain(server.drain))
+            await asyncio.gather(*drains)
         log.info("stopped")
 
     @contextlib.asynccontextmanager
@@ -147,15 +157,30 @@ class Bridge:
             await asyncio.sleep(EXPIRE_EVERY)
             self.bus.expire()
 
+    def _proxy(self, limit: int) -> Proxy | None:
+        server = self._config.server
+        targets = [upstream.target(path, strips=upstream.strip_prefix) for path, upstream in server.upstreams.items()]
+        if server.upstream is not None:
+            targets.append(server.upstream.target())
+        if not targets:
+            return None
+        return Proxy(targets, limit=descriptors.proxied(limit), uniform=random.uniform, hops=server.hops)
+
+    def _hindered(self) -> str | None:
+        if self._hindrance is not None or self.proxy is None:
+            return self._hindrance
+        return self.proxy.hindrance
+
     def _announce(self, source: str, status: Status) -> None:
         if status.state == "ended":
             self.bus.end(source)
-        self.bus.announce(source, status.state, status.since, status.error)
+        self.streams.tell(source, self.bus.announce(source, status.state, status.since, status.error))
 
     def _bounds(self) -> stream.Bounds:
         limits = self._config.limits
         # Below the cap of connections, so that one too many can still be told to come back.
-        most = descriptors.streams(descriptors.raise_limit())
+        proxies = self._config.server.upstream is not None or bool(self._config.server.upstreams)
+        most = descriptors.streams(descriptors.raise_limit(), proxies=proxies)
         memory = memory_limit()
         allowed = most if memory is None else min(most, max(int(memory * SHARE) // WORST, 1))
         return stream.Bounds(
@@ -201,6 +226,7 @@ class Bridge:
                 "error": status.error,
                 "messages": self.intakes[name].inlet.messages,
                 "subscribers": self.streams.of_source(name),
+                "detail": self.intakes[name].place.detail(),
             }
             for name, status in self.health.sources.items()
         ]

@@ -2,16 +2,18 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 from bridge.bounds import Bounds as History
 from bridge.bus import Bounds, Bus
 from bridge.config.address import RouteAddress
 from bridge.config.model import Config, Last, RouteSpec
+from bridge.demand import Demand
 from bridge.expression import looks_inside
 from bridge.gateway.endpoint import Endpoint, Heartbeat, Listing, Retry
 from bridge.gateway.feed import RUN
-from bridge.gateway.supply import Piece, Run, Supply
+from bridge.gateway.supply import Asking, Piece, Run, Supply
 from bridge.inlet import Inlet
 from bridge.intake import Intake, LogReadback, Readback
 from bridge.normalise import Normaliser
@@ -42,7 +44,9 @@ def intakes(config: Config, bus: Bus, health: Health, subscribers: Callable[[str
         parses = clouds or any(map(looks_inside, paths))
         normaliser = Normaliser(name, capture=spec.capture, parses=parses)
         inlet = Inlet(name, normaliser, bus, health, partial(subscribers, name))
-        made[name] = Intake(spec, inlet, Place(name=name))
+        source = spec.source
+        demand = Demand(tuple(source.rules()), at_once=source.at_most) if source.is_asked else None
+        made[name] = Intake(spec, inlet, Place(name=name, demand=demand))
     return made
 
 
@@ -71,6 +75,7 @@ def _endpoint(spec: RouteSpec, config: Config, bus: Bus, made: Mapping[str, Inta
         listing=_listing(spec),
         entries=partial(_entries, route, sources),
         channels=lambda: [channel.captures for channel in route.channels.values() if channel.events],
+        shared=spec.shared,
         gone=spec.gone,
     )
 
@@ -92,7 +97,8 @@ def _route(spec: RouteSpec, names: tuple[str, ...], config: Config, bus: Bus) ->
         key=spec.key,
         start=spec.start.n if isinstance(spec.start, Last) else spec.start,
         bounds=History(events=kept.events, bytes=kept.bytes, age=kept.age, keys=kept.keys),
-        slow=spec.slow,
+        # Who falls behind on changes comes back for the whole: what it has is worth nothing without those it missed.
+        slow="disconnect" if _is_delta(spec, config) else spec.slow,
         oversize=spec.oversize,
         is_cloudevents=spec.format == "cloudevents",
         notifies=spec.notify == "source",
@@ -111,6 +117,10 @@ def _is_positional(spec: RouteSpec, config: Config) -> bool:
     """Tell whether the ids are the source's positions: by default where it has them and the route is of it alone."""
     sources = [config.sources[feed.source].source for feed in spec.feeds]
     return spec.ids != "sequence" and len(sources) == 1 and sources[0].is_log
+
+
+def _is_delta(spec: RouteSpec, config: Config) -> bool:
+    return any(config.sources[feed.source].source.is_delta for feed in spec.feeds)
 
 
 def _listing(spec: RouteSpec) -> Listing | None:
@@ -133,29 +143,37 @@ def _entries(route: Route, sources: Sequence[Intake]) -> list[Mapping[str, str]]
 
 
 def _supply(route: Route, sources: Sequence[Intake], bus: Bus) -> Supply:
+    supply = Supply(
+        route=route,
+        greet=partial(_greet, route, sources, bus),
+        is_delta=any(intake.spec.source.is_delta for intake in sources),
+        asks=tuple(
+            Asking(demand, intake.spec.source.rules(), route.feeds[intake.place.name].bind)
+            for intake in sources
+            if (demand := intake.place.demand) is not None
+        ),
+    )
     if len(sources) != 1:
-        return Supply(route=route, greet=partial(_greet, route, sources, bus))
+        return supply
     [intake] = sources
     source = intake.spec.source
     if source.is_private:
-        return Supply(route=route, run=Run(partial(_visit, route, intake), source.is_finished))
-    greet = partial(_greet, route, sources, bus)
+        return replace(supply, run=Run(partial(_visit, route, intake), source.is_finished))
     if not source.is_log:
-        return Supply(route=route, greet=greet, back=Readback(route, intake, bus).back)
+        return replace(supply, back=Readback(route, intake, bus).back)
     reading = LogReadback(route, intake, bus)
     if route.terms.is_positional:
         route.where = reading.where
-    return Supply(route=route, greet=greet, archive=reading.archive)
+    return replace(supply, archive=reading.archive)
 
 
-def _greet(route: Route, sources: Sequence[Intake], bus: Bus) -> list[bytes]:
+def _greet(route: Route, sources: Sequence[Intake], bus: Bus, captures: Mapping[str, str]) -> list[bytes]:
     """Return the present values of those sources that have one, under numbers of their own."""
     frames: list[bytes] = []
     for intake in sources:
-        message = intake.place.present()
-        if message is not None:
-            [event] = intake.inlet.events([message])
-            frames.append(route.frame(intake.place.name, event, f"{bus.epoch}-{bus.draw()}"))
+        messages = intake.place.present({**route.feeds[intake.place.name].bind, **captures})
+        events = intake.inlet.events(messages)
+        frames += [route.frame(intake.place.name, event, f"{bus.epoch}-{bus.draw()}") for event in events]
     return frames
 
 

@@ -132,18 +132,19 @@ class Channel:
 
     def append(self, records: Sequence[Record], now: float) -> None:
         """Add the newest records, oldest first, evict what is over the bounds, and wake the pump. Never awaits."""
-        before = self.bytes
-        ordinal = begin = self.next
-        if ordinal == 0 and self.lost_through == 0:
+        before, begin = self.bytes, self.next
+        if begin == 0 and self.lost_through == 0:
             self.origin = records[0].seq
-        for record in records:
+        size = events = 0
+        for ordinal, record in enumerate(records, begin):
+            size += len(record.frame)
             if record.is_control:
                 self._controls.append(ordinal)
             else:
-                self.events += 1
+                events += 1
                 self._newest_event = ordinal
-            ordinal += 1
-            self._log_bytes += len(record.frame) + OVERHEAD
+        self.events += events
+        self._log_bytes += size + OVERHEAD * len(records)
         self._log += records
         self.lag = max(now - records[-1].time, 0.0)
         if self.table is not None:
@@ -189,7 +190,7 @@ class Channel:
         """Return the records from the ordinal on that fit `limit` bytes together; one at least."""
         # By index: to skip to a place in a long log with `islice` would walk there.
         log, start = self._log, ordinal - self.first + self._start
-        return fit((log[at] for at in range(start, len(log))), limit)
+        return fit(map(log.__getitem__, range(start, len(log))), limit)
 
     def missed(self, ordinal: int) -> int:
         """Count the events from the ordinal on that the log no longer has."""

@@ -38,8 +38,8 @@ Reason = Literal[
 ]
 
 
-class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What a source heard, untouched."""
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """What a source heard, untouched. Where many are made, they are made by position."""
 
     #: Bytes as they came; text where the source made it itself.
     payload: bytes | str
@@ -58,7 +58,8 @@ class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     key: str | None = None
     #: A media type, or "" where nothing is known.
     content_type: str = ""
-    #: A deletion: Kafka's null value, MQTT's cleared retained message, a pushed DELETE.
+    #: A deletion: Kafka's null value, MQTT's cleared retained message, a pushed DELETE, an item that left a polled list
+    #: (whose payload is what it last was: on a route without keys it is an event of its own).
     is_tombstone: bool = False
     #: The payload stands for bytes that are no text: it is their base64 (RFC 4648, section 4).
     is_base64: bool = False
@@ -78,8 +79,8 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     position: str = ""
 
 
-class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What a message means, in CloudEvents' words."""
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """What a message means, in CloudEvents' words. Made by position, in the normaliser alone."""
 
     source: str
     subject: str
@@ -111,7 +112,7 @@ def cloudevent(event: Event, id: str) -> str:
         "subject": event.subject,
         "time": _timestamp(event.time),
         "datacontenttype": event.content_type or "text/plain",
-        "data_base64" if event.is_base64 else "data": None if event.is_tombstone else event.data,
+        "data_base64" if event.is_base64 else "data": None if event.is_tombstone and not event.text else event.data,
     }
     told = {name: part for name, part in value.items() if part != ""}
     try:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from typing import Final
 
 import structlog
 
@@ -17,6 +18,9 @@ from bridge.supervisor import Health
 
 log = structlog.get_logger()
 
+#: Routes that one line of the log names; there may be a thousand.
+MAX_NAMED: Final = 8
+
 
 class Inlet:
     """Normalise, publish, count: the `Outlet` of one source."""
@@ -28,6 +32,7 @@ class Inlet:
         #: Messages taken in.
         self.messages = 0
         self._skipped: Counter[str] = Counter()
+        self._skipping: Counter[str] = Counter()
         self._normalise = normalise
         self._bus = bus
         self._health = health
@@ -38,10 +43,8 @@ class Inlet:
         self.messages += len(messages)
         ids = self._bus.publish(self.source, self._normalise(messages))
         skipped = self._bus.skipped(self.source)
-        if skipped != self._skipped:
-            # `events` and reasons are of this batch; the log's cap keeps a flood of them down.
-            log.warning("events skipped", source=self.source, **_words(skipped - self._skipped))
-            self._skipped = skipped
+        if skipped and skipped != self._skipped:
+            self._tell_skipped(skipped)
         return ids
 
     def lose(self, loss: Loss) -> None:
@@ -70,6 +73,12 @@ class Inlet:
                 frames = [self._frame(item, route, captures, keys, name(at)) for at, item in batch]
                 yield batch[-1][0], b"".join(frames)
 
+    def _tell_skipped(self, skipped: Counter[str]) -> None:
+        """Log how many events of this batch had no place, where and why; the log's cap keeps a flood of them down."""
+        routes = self._bus.skipping(self.source)
+        log.warning("events skipped", source=self.source, **_words(skipped - self._skipped, routes - self._skipping))
+        self._skipped, self._skipping = skipped, routes
+
     def _frame(self, item: Message | Loss, route: Route, captures: Mapping[str, str], keys: LastKeys, id: str) -> bytes:
         if isinstance(item, Loss):
             is_ours = route.concerns(self.source, item, captures)
@@ -78,5 +87,5 @@ class Inlet:
         return route.read_back(self.source, event, captures, keys, id)
 
 
-def _words(skipped: Counter[str]) -> dict[str, object]:
-    return {"events": skipped.total(), "reasons": sorted(skipped)}
+def _words(skipped: Counter[str], routes: Counter[str]) -> dict[str, object]:
+    return {"events": skipped.total(), "routes": sorted(routes)[:MAX_NAMED], "reasons": sorted(skipped)}

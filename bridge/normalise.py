@@ -28,28 +28,30 @@ class Normaliser:
 
     def __call__(self, messages: Sequence[Message]) -> list[Event]:
         """Return an event for each message, in order."""
-        return [self._event(message) for message in messages]
-
-    def _event(self, message: Message) -> Event:
-        payload = message.payload
-        text = payload.decode(errors="replace") if isinstance(payload, bytes) else wire.clean(payload)
-        event = Event(
-            source=self._source,
-            subject=message.subject,
-            type=message.type,
-            time=message.time,
-            content_type=message.content_type,
-            text=text,
-            data=_parse(text) if self._parses and text and not message.is_base64 else text,
-            key=message.key,
-            captures=message.captures,
-            headers=message.headers,
-            facts=message.facts,
-            is_tombstone=message.is_tombstone,
-            is_base64=message.is_base64,
-            position=message.position,
-        )
-        return self._captured(event) if self._capture else event
+        # One loop, and events made by position: a call for each, and fields by name, take half as long again.
+        source, parses = self._source, self._parses
+        events: list[Event] = []
+        for message in messages:
+            payload = message.payload
+            text = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else wire.clean(payload)
+            event = Event(
+                source,
+                message.subject,
+                message.type,
+                message.time,
+                message.content_type,
+                text,
+                _parse(text) if parses and text and not message.is_base64 else text,
+                message.key,
+                message.captures,
+                message.headers,
+                message.facts,
+                message.is_tombstone,
+                message.is_base64,
+                message.position,
+            )
+            events.append(event)
+        return [self._captured(event) for event in events] if self._capture else events
 
     def _captured(self, event: Event) -> Event:
         more = {name: value for name, read in self._capture.items() if (value := read(event)) is not None}

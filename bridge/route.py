@@ -24,7 +24,7 @@ from bridge.template import Template
 
 Oversize = Literal["truncate", "skip", "split"]
 
-#: The name of an event that ends its key, or its subject, on any route.
+#: The name of an event that ends its key, or its subject where there are no keys.
 DELETE: Final = "delete"
 
 
@@ -89,6 +89,9 @@ class Route:
         feed = self.feeds[source]
         bind = feed.bind.items()
         names = self.terms.names
+        if not names and not bind:
+            made = self._records(feed, events, seqs, epoch)
+            return {self.channel(()): made} if made else {}
         found: dict[tuple[str, ...], list[Record]] = {}
         for event, seq in zip(events, seqs, strict=True):
             captures = event.captures
@@ -197,9 +200,26 @@ class Route:
             return cut(data, name, id, self._limit)
         return b"".join(parts(data, name, id, self._limit))
 
+    def _records(self, feed: Feed, events: Sequence[Event], seqs: Sequence[int], epoch: str) -> list[Record]:
+        """Make the records of a route that has a single channel, and where events go as they are do it here.
+
+        One loop instead of a call for each: half of the 0.5 us that a record takes otherwise.
+        """
+        out: list[Record] = []
+        is_plain = feed.event is None and self._is_text and self._keys is None
+        is_positional, short = self._is_positional, self._short
+        for event, seq in zip(events, seqs, strict=True):
+            text = event.text
+            if not is_plain or event.is_tombstone or len(text) > short:
+                self._record(feed, event, seq, epoch, out)
+                continue
+            id = (is_positional and event.position) or f"{epoch}-{seq}"
+            out.append(Record(seq, event.time, wire.encode(id, event.type, text)))
+        return out
+
     def _record(self, feed: Feed, event: Event, seq: int, epoch: str, out: list[Record]) -> None:
         # Most events are no deletions, and on most routes they have their own name and go as they are.
-        is_value = not event.is_tombstone
+        is_value = not event.is_tombstone or not self._deletes(event)
         name = event.type if is_value and feed.event is None else self._name(feed, event)
         if name is None:
             return
@@ -240,8 +260,12 @@ class Route:
             return [(skipped(), True)]
         return [(cut(data, name, id, self._limit), False)]
 
+    def _deletes(self, event: Event) -> bool:
+        """Tell whether an event ends its key; without keys, one that has data is an event like any other."""
+        return event.is_tombstone and (self._keys is not None or not event.text)
+
     def _name(self, feed: Feed, event: Event) -> str | None:
-        if event.is_tombstone:
+        if self._deletes(event):
             return DELETE
         if feed.event is None:
             return event.type
@@ -265,7 +289,7 @@ class Route:
     def _text(self, event: Event, id: str, read: LastKeys | None = None) -> str:
         if self.terms.is_cloudevents:
             return cloudevent(event, id)
-        if not event.is_tombstone:
+        if not self._deletes(event):
             return event.text
         gone = {"subject": event.subject, **event.captures}
         key = self._key(self.feeds[event.source], event, read)

@@ -18,11 +18,11 @@ def test_one_sequence_numbers_the_whole_process():
     hub = bus()
     one = attached(hub, Terms(path="/one"))
     both = attached(hub, Terms(path="/both"), Feed(source="s"), Feed(source="t"))
-    assert hub.publish("s", [event("a"), event("b")]) == ["e-1", "e-2"]
-    assert hub.publish("t", [event("c")]) == ["e-3"]
-    assert hub.publish("nobody", [event("d")]) == ["e-4"]
+    assert list(hub.publish("s", [event("a"), event("b")])) == ["e-1", "e-2"]
+    assert list(hub.publish("t", [event("c")])) == ["e-3"]
+    assert list(hub.publish("nobody", [event("d")])) == ["e-4"]
     assert hub.draw() == 5
-    assert hub.publish("s", [event("e")]) == ["e-6"]
+    assert list(hub.publish("s", [event("e")])) == ["e-6"]
     assert ids(one) == ["e-1", "e-2", "e-6"]
     assert ids(both) == ["e-1", "e-2", "e-3", "e-6"]
     assert [data for _, data, _ in history(both)] == ["a", "b", "c", "e"]
@@ -32,7 +32,7 @@ def test_publishing_nothing_makes_nothing():
     """An empty batch has no numbers and no channel."""
     hub = bus()
     route = attached(hub, Terms(path="/"))
-    assert hub.publish("s", []) == []
+    assert list(hub.publish("s", [])) == []
     assert (hub.seq, route.channels) == (0, {})
 
 

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from bridge.bus import Bounds, Bus
 from bridge.event import Loss, Message
-from bridge.inlet import Inlet
+from bridge.inlet import MAX_NAMED, Inlet
 from bridge.normalise import Normaliser
 from bridge.route import Feed, Route, Terms
 from bridge.supervisor import Health, Status
@@ -36,7 +36,7 @@ def test_what_is_emitted_is_published_when_emit_returns():
     """Counted, and under the ids that it returns: the next line may acknowledge."""
     door = Door()
     assert list(door.inlet.emit([message("a"), message("b")])) == ["e-1", "e-2"]
-    assert door.inlet.emit([]) == []
+    assert list(door.inlet.emit([])) == []
     assert ids(door.route) == ["e-1", "e-2"]
     assert door.inlet.messages == 2
     assert door.inlet.subscribers() == 3
@@ -97,5 +97,20 @@ def test_what_has_no_place_on_a_route_is_logged():
         door.inlet.emit([message("a"), message("b", "9x"), message("c", "no name")])
         door.inlet.emit([message("d")])
     [line] = [line for line in logs if line["event"] == "events skipped"]
-    assert line["events"] == 2
+    assert (line["events"], line["routes"]) == (2, ["/"])
     assert line["reasons"] == ["`event` makes a name that an event may not have"]
+
+
+def test_the_log_names_the_routes_that_a_batch_missed_some():
+    """Those of this batch alone: an older one has its own line."""
+    door = Door()
+    for number in range(2 * MAX_NAMED):
+        attached(door.bus, Terms(path=f"/{number:02}", names=("b",)))
+    bound = attached(door.bus, Terms(path="/bound"), Feed(source="s", event=Template.parse("{b}"), bind={"a": "tock"}))
+    with capture_logs() as logs:
+        door.inlet.emit([message("a")])
+        door.inlet.emit([Message(payload="b", time=0.0, captures={"a": "9x", "b": "c"})])
+        door.inlet.emit([Message(payload="c", time=0.0, captures={"a": "tock", "b": "9x"})])
+    told = [(line["events"], line["routes"]) for line in logs if line["event"] == "events skipped"]
+    assert told == [(2 * MAX_NAMED, [f"/{number:02}" for number in range(MAX_NAMED)]), (1, ["/"]), (1, ["/bound"])]
+    assert bound.skipped.total() == 1

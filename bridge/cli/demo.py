@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.app import Bridge
 from bridge.cli.run import REFUSED, say, set_up_log
@@ -20,7 +20,7 @@ from bridge.config.model import Config
 from bridge.config.node import Node
 from bridge.config.problems import Problems
 from bridge.config.validate import Surroundings
-from bridge.demo import ROUTES, devices, notices, writer
+from bridge.demo import ROUTES, devices, notices, shop, writer
 from bridge.errors import ConfigError
 
 #: Where the demo listens unless the environment says otherwise, and unless another program is there already.
@@ -32,6 +32,7 @@ PLANT: Final = "/plants/oslo"
 
 #: What is worth opening first, after the console: a path, and what is there.
 SIGHTS: Final = {
+    "/": "a shop's own page, passed through, with its orders live (also /orders, /sales)",
     "/logs/api": "a log that grows (also /logs/web, /logs/worker)",
     "/logs": "all three on one stream",
     PLANT: "devices, the latest value of each at once (also /plants/lyon)",
@@ -56,12 +57,13 @@ def run(*, level: str) -> int:
         logs = Path(name) / "logs"
         logs.mkdir()
         broker = stack.enter_context(_listening()) if has_broker() else None
+        behind = stack.enter_context(shop.listen())
         try:
-            config = configured(logs, broker, os.environ)
+            config = configured(logs, broker, behind, os.environ)
         except ConfigError as error:
             say(str(error))
             return REFUSED
-        return _serve(config, logs, broker, folder)
+        return _serve(config, Beside(logs, broker, behind), folder)
 
 
 def has_broker() -> bool:
@@ -69,9 +71,13 @@ def has_broker() -> bool:
     return importlib.util.find_spec("amqtt") is not None
 
 
-def configured(logs: Path, broker: socket.socket | None, environ: Mapping[str, str]) -> Config:
+def configured(logs: Path, broker: socket.socket | None, behind: socket.socket, environ: Mapping[str, str]) -> Config:
     """Return the demo's configuration, without the devices where there is no broker; raises `ConfigError`."""
-    given = {"LOGS": str(logs), "BROKER": f"mqtt://{HOST}:{_port(broker)}" if broker is not None else ""}
+    given = {
+        "LOGS": str(logs),
+        "BROKER": f"mqtt://{HOST}:{_port(broker)}" if broker is not None else "",
+        "SHOP": f"http://{HOST}:{_port(behind)}",
+    }
     around = Surroundings(folder=folder_of(ROUTES), environ=places(environ) | given)
     problems = Problems()
     root = read(ROUTES, around.environ, problems)
@@ -113,21 +119,29 @@ def _port(listening: socket.socket) -> int:
     return int(listening.getsockname()[1])
 
 
-def _serve(config: Config, logs: Path, broker: socket.socket | None, folder: tempfile.TemporaryDirectory[str]) -> int:
+class Beside(NamedTuple):
+    """What runs beside the bridge: where logs are written, the broker's socket if there is one, the application's."""
+
+    logs: Path
+    broker: socket.socket | None
+    shop: socket.socket
+
+
+def _serve(config: Config, there: Beside, folder: tempfile.TemporaryDirectory[str]) -> int:
     listening = asyncio.Event()
 
     def started(bridge: Bridge) -> None:
-        _tell(bridge, logs)
+        _tell(bridge, there.logs)
         listening.set()
 
     async def beside(bridge: Bridge) -> None:
         await listening.wait()
-        async with _broker(broker), asyncio.TaskGroup() as group:
-            group.create_task(writer.write(logs, Random()), name="demo log")
+        async with shop.running(there.shop, Random()), _broker(there.broker), asyncio.TaskGroup() as group:
+            group.create_task(writer.write(there.logs, Random()), name="demo log")
             url = f"http://{bridge.admin.places[0]}/-/push/notices"
             group.create_task(notices.push(url, Random()), name="demo notices")
-            if broker is not None:
-                group.create_task(devices.publish(HOST, _port(broker), Random()), name="demo devices")
+            if there.broker is not None:
+                group.create_task(devices.publish(HOST, _port(there.broker), Random()), name="demo devices")
 
     return serve(config, started, beside, abandon=folder.cleanup)
 

@@ -5,11 +5,12 @@ from functools import reduce
 from typing import Final
 
 from bridge.config.address import RouteAddress, both, check_path, trimmed
+from bridge.config.check_asked import check_asked
 from bridge.config.check_sources import check_bind, names_of
 from bridge.config.draft import Draft, DraftRoute, DraftSource
 from bridge.config.names import Names, event_fault, key_fault, lacking
 from bridge.config.near import hint, listed
-from bridge.config.node import OWN, Node
+from bridge.config.node import OWN
 from bridge.config.problems import Problems
 from bridge.errors import TemplateError
 from bridge.sources.base import Source
@@ -60,6 +61,7 @@ def _check_route(
     _check_start(route, sources, problems, notes)
     _check_oversize(route, problems)
     _check_ids(route, sources, problems)
+    check_asked(route, address, sources, problems)
     _check_cors(route, problems)
 
 
@@ -70,7 +72,7 @@ def _check_feeds(route: DraftRoute, sources: Mapping[str, DraftSource], problems
     seen: set[str] = set()
     feeds = route.spec.feeds
     for number, feed in enumerate(feeds):
-        place = _feed(route.node, number)
+        place = route.feed(number)
         at = place.mapping.get("source", place)
         source = sources.get(feed.source)
         if source is None:
@@ -86,12 +88,6 @@ def _check_feeds(route: DraftRoute, sources: Mapping[str, DraftSource], problems
         names = names_of(source) if source is not None else None
         if feed.event is not None and (fault := event_fault(feed.event, names)):
             problems.add(place, fault, "event")
-
-
-def _feed(node: Node, number: int) -> Node:
-    """Return where a route names one of its sources."""
-    given = node.mapping.get("from", node)
-    return given.items[number] if number < len(given.items) else given
 
 
 def _names(route: DraftRoute, sources: Mapping[str, DraftSource]) -> Names | None:
@@ -161,8 +157,16 @@ def _check_ids(route: DraftRoute, sources: Mapping[str, DraftSource], problems: 
     if len(route.spec.feeds) > 1:
         problems.add(route.node, "positions are of one log, and this route has several sources: `sequence`", "ids")
     elif fed and not fed[0].is_log:
-        told = "this source has no positions that ids could be (a `kafka` source without `group` has): `sequence`"
-        problems.add(route.node, told, "ids")
+        problems.add(route.node, _no_positions(fed[0], route.spec.feeds[0].source), "ids")
+
+
+def _no_positions(source: Source, name: str) -> str:
+    """Say why a source's messages have no positions, and what to do."""
+    if isinstance(source, Kafka) and source.group is not None:
+        return (
+            f"in a `group` nobody has the whole log, so no positions: take the `group` of `{name}` away, or `sequence`"
+        )
+    return "this source has no positions that ids could be (a `kafka` source without `group` has): `sequence`"
 
 
 def _check_cors(route: DraftRoute, problems: Problems) -> None:

@@ -4,16 +4,15 @@ Rule 10 of the language: without `auth:` the bridge is reached from this machine
 `auth: anonymous`, for all or route by route.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bridge.config.address import check_path, trimmed
+from bridge.config.check_upstreams import check_twice, check_upstreams, path_fault
 from bridge.config.draft import Draft
 from bridge.config.node import Node
 from bridge.config.problems import Problems
 from bridge.config.types import Address
-from bridge.errors import TemplateError
 
 SAY: Final = "say `auth: anonymous` if everyone may read"
 
@@ -25,6 +24,7 @@ def check_server(draft: Draft, problems: Problems, notes: Problems) -> None:
     _check_open(draft, node, problems)
     _check_admin(draft, node, problems, notes)
     _check_pages(draft.server.pages, node.at("pages"), problems)
+    check_upstreams(draft, node, problems, notes)
     state = draft.server.state
     if state is not None and _is_file(state):
         problems.add(node, "this is a file: name a folder, which is made if it is missing", "state")
@@ -72,33 +72,11 @@ def _check_pages(pages: Mapping[str, Path], node: Node | None, problems: Problem
         return
     for path, folder in pages.items():
         place = node.mapping[path]
-        if fault := _path_fault(path):
+        if fault := path_fault(path, "a page"):
             problems.at_key(place, fault)
         if not _exists(folder):
             problems.add(place, "there is no such file or folder (a relative path starts at this file's folder)")
-    _check_twice(node.mapping, problems)
-
-
-def _check_twice(pages: Mapping[str, Node], problems: Problems) -> None:
-    seen: set[str] = set()
-    for path, node in pages.items():
-        if trimmed(path) in seen:
-            problems.at_key(node, "another page has this path: a slash at the end means nothing")
-        seen.add(trimmed(path))
-
-
-def _path_fault(path: str) -> str | None:
-    try:
-        check_path(path)
-    except TemplateError as error:
-        return str(error)
-    if _any(path, "{}?"):
-        return "the path of a page has neither names nor a query"
-    return None
-
-
-def _any(text: str, signs: Iterable[str]) -> bool:
-    return any(sign in text for sign in signs)
+    check_twice(node.mapping, "page", problems)
 
 
 def _exists(path: Path) -> bool:

@@ -1,15 +1,26 @@
 """Each source against the document: its names, its constants, its folder, its token."""
 
 import os
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from bridge.config.draft import Draft, DraftSource
 from bridge.config.model import SourceSpec
 from bridge.config.names import Names, lacking, name_fault, path_fault
 from bridge.config.node import Node
 from bridge.config.problems import Problems
+from bridge.sources.base import Source
 from bridge.sources.file import File
+from bridge.sources.kafka import Kafka
+from bridge.sources.mqtt import Mqtt
+from bridge.sources.mqtt.address import Address
 from bridge.sources.push import Push
+
+#: SASL's ways that show the secret itself to whoever reads along (RFC 4616, RFC 7628). SCRAM shows none.
+_BARE: Final = frozenset({"PLAIN", "OAUTHBEARER"})
 
 
 def check_sources(draft: Draft, problems: Problems, notes: Problems) -> None:
@@ -22,6 +33,7 @@ def check_sources(draft: Draft, problems: Problems, notes: Problems) -> None:
         check_bind(source.spec.bind, source.node, names_of(source), problems)
         _check_root(source, problems)
         _check_push(draft, source, problems)
+        _check_clear(source.spec.source, source.node, notes)
         if name not in read:
             notes.at_key(source.node, "no route takes this source in")
 
@@ -113,3 +125,50 @@ def _check_push(draft: Draft, source: DraftSource, problems: Problems) -> None:
             source.node,
             "with `server.push: public` everyone may push here: give it a `token`, { file: … } or { env: … }",
         )
+
+
+def _check_clear(source: Source, node: Node, notes: Problems) -> None:
+    """Note each secret that leaves this machine in clear text, at its key."""
+    for keys, remedy in _clear(source):
+        place = node.at(*keys)
+        if place is not None:
+            notes.at_key(place, f"travels in clear text, for all on its way to read: {remedy}")
+
+
+def _clear(source: Source) -> Iterator[tuple[Sequence[str], str]]:
+    """Yield the keys of such secrets, and what to do about each."""
+    match source:
+        case Mqtt(url=url, username=str()):
+            address = Address.parse(url)
+            if not address.is_tls and not _is_here(address.host):
+                # Some brokers take a token for the user.
+                key = "password" if source.password is not None else "username"
+                yield (key,), f"let `url` begin with {'wss' if address.is_websocket else 'mqtts'}://"
+        case Kafka():
+            yield from _clear_kafka(source)
+        case _:
+            pass
+
+
+def _clear_kafka(source: Kafka) -> Iterator[tuple[Sequence[str], str]]:
+    sasl, registry = source.sasl, source.registry
+    is_here = all(_is_here(broker.rpartition(":")[0]) for broker in source.brokers)
+    if sasl is not None and source.tls is None and sasl.mechanism in _BARE and not is_here:
+        instead = ", or take SCRAM-SHA-512" if sasl.token is None else ""
+        yield ("sasl", "password" if sasl.token is None else "token"), f"give the source `tls`{instead}"
+    if registry is not None and registry.authorization():
+        address = urlsplit(registry.url)
+        if address.scheme == "http" and not _is_here(address.hostname or ""):
+            key = "password" if registry.token is None else "token"
+            yield ("registry", key), "let `registry.url` begin with https://"
+
+
+def _is_here(host: str) -> bool:
+    """Tell whether what goes to a host stays on this machine."""
+    host = host.lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True  # RFC 6761, section 6.3
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -53,6 +53,11 @@ class DraftRoute:
     own: Node
     spec: RouteSpec
 
+    def feed(self, number: int) -> Node:
+        """Return where one of its sources is named."""
+        given = self.node.mapping.get("from", self.node)
+        return given.items[number] if number < len(given.items) else given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:

@@ -41,7 +41,10 @@ __all__ = [
 class Listing(Model):
     """A JSON list of a route's channels, so that a page can offer them."""
 
-    path: str = Field(description="Where the list is served.", examples=["/api/files"])
+    path: str = Field(
+        description="Where the list is served. What no address can name, as a slash within a `{name}`, is not in it.",
+        examples=["/api/files"],
+    )
     as_: str | None = Field(
         None,
         alias="as",
@@ -111,6 +114,12 @@ class RouteKeys(Policy):
         "can resume, before and after a restart; or a `sequence` of this process. Unset: `position` where the "
         "route has one source and that is a log (`kafka` without a `group`), else `sequence`.",
         examples=["position", "sequence"],
+    )
+    shared: bool = Field(
+        default=False,
+        description="Answer only who asks for a stream (`Accept: text/event-stream` or `application/x-ndjson`); what "
+        "else is asked of this path goes to the application (`server.upstream`).",
+        examples=[True],
     )
     gone: bool = Field(
         default=False,

@@ -120,7 +120,9 @@ class Policy(Model):
     )
     heartbeat: Annotated[Heartbeat | None, Short("every", Duration), Off()] = Field(
         Heartbeat(),
-        description="What is sent on a silent stream, and how often. `none` sends nothing: proxies will cut it.",
+        description=(
+            "What is sent on a silent stream, and how often, 10ms to 1d. `none` sends nothing: proxies will cut it."
+        ),
         examples=["15s", {"every": "15s", "visible": True}],
     )
     retry: Annotated[

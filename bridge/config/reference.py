@@ -19,6 +19,7 @@ from bridge.config.model import Cors, Feed, Heartbeat, History, Listing, Policy,
 from bridge.config.schema import default_of, name_of, schema
 from bridge.config.server import Limits, Replay, Server
 from bridge.config.types import Host, Listen, Network, Origin, Rate
+from bridge.config.upstream import PrefixedUpstream, Upstream
 from bridge.config.validate import models_of
 from bridge.config.wording import as_yaml
 from bridge.sources import KINDS
@@ -82,6 +83,10 @@ in a query: `"/events?stream=messages"`, `"/events?stream={name}"`. A literal se
 rest; any other overlap is refused. `/-/` is the bridge's own. A route also has all keys of [defaults](#defaults).
 """
 
+UPSTREAMS: Final = """\
+An application that answers for the paths beneath one. It also has all keys of [upstream](#upstream).
+"""
+
 SOURCES: Final = """\
 A source has a `kind` and that kind's keys. Every kind has these too:
 """
@@ -99,6 +104,8 @@ class Part(NamedTuple):
 def parts() -> Iterator[Part]:
     """Yield the tables in the order of the page."""
     yield Part("server", Server, _doc(Server))
+    yield Part("upstream", Upstream, _doc(Upstream))
+    yield Part("upstreams", PrefixedUpstream, UPSTREAMS, frozenset(Upstream.model_fields))
     yield Part("limits", Limits, _doc(Limits))
     yield Part("limits.replay", Replay, _doc(Replay))
     yield Part("defaults", Policy, _doc(Policy))
@@ -203,6 +210,7 @@ def _says_all(described: Mapping[str, Any]) -> bool:
 
 #: What a definition is called in the page, and where it is told.
 _LINKS: Final = {
+    "PrefixedUpstream": "[mapping](#upstreams)",
     "Replay": "[mapping](#limitsreplay)",
     "Listing": "[mapping](#list)",
     "Feed": "[mapping](#from)",

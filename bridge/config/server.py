@@ -7,7 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from bridge.config.base import Model, as_tuple
 from bridge.config.machine import default_memory
-from bridge.config.types import Address, Host, Listen, LocalPath, Network, OneOrMore, Rate
+from bridge.config.types import Address, Host, Listen, LocalPath, Network, OneOrMore, Rate, Short
+from bridge.config.upstream import PrefixedUpstream, Upstream, Url
 from bridge.units import Duration, Size
 
 _KIB: Final = 1024
@@ -65,6 +66,18 @@ class Server(Model):
         {},
         description="Static files: a path, and the folder or file that it shows.",
         examples=[{"/viewer": "./pages"}],
+    )
+    upstream: Annotated[Upstream, Short("url", Url)] | None = Field(
+        None,
+        description="The application behind the bridge: it gets what no route, list or page answers, other methods "
+        "included.",
+        examples=["http://127.0.0.1:3000", "unix:/run/app.sock", {"url": "https://app:3000", "heartbeat": "15s"}],
+    )
+    upstreams: dict[str, Annotated[PrefixedUpstream, Short("url", Url)]] = Field(
+        {},
+        description="Applications by the path that they answer for, as the browser sees it; the longest that fits is "
+        "asked, and `upstream` for the rest.",
+        examples=[{"/api": "http://127.0.0.1:3000", "/shop": {"url": "http://shop:8000", "strip_prefix": True}}],
     )
     base: Annotated[str, AfterValidator(_base), PlainSerializer(_show_base, return_type=str, when_used="json")] = Field(
         "",

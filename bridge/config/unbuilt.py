@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-KINDS: Final = frozenset({"http", "sse"})
+KINDS: Final = frozenset[str]()
 
-SERVER: Final = frozenset({"upstream", "upstreams", "prestop", "age", "canary", "workers"})
-ROUTE: Final = frozenset({"where", "data", "tests", "on_error", "params", "durable", "shared", "canary"})
-SOURCE: Final = frozenset({"params", "redact", "where", "data", "tests", "on_error"})
-DOCUMENT: Final = frozenset({"upstream", "upstreams", "canary", "engine"})
+SERVER: Final = frozenset({"prestop", "age", "canary", "workers"})
+ROUTE: Final = frozenset({"where", "data", "tests", "on_error", "params", "durable", "canary"})
+SOURCE: Final = frozenset({"redact", "where", "data", "tests", "on_error"})
+DOCUMENT: Final = frozenset({"canary", "engine"})
 
 #: By the section's name in the file.
 KEYS: Final[Mapping[str, frozenset[str]]] = {

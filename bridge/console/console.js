@@ -1,6 +1,7 @@
 // The console: the list of routes on one side, the streams that one watches on the other.
 
 import { Panel } from "./panel.js";
+import { refreshSources } from "./sources.js";
 import { element, plain } from "./text.js";
 
 const REFRESH = 2000;      // milliseconds between two looks at the list
@@ -19,6 +20,7 @@ async function refresh() {
     const response = await fetch("-/routes", { cache: "no-store", headers: { Accept: "application/json" } });
     if (!response.ok) throw new Error(`answered ${response.status}`);
     list(await response.json());
+    await refreshSources();
     health("running");
   } catch {
     health("unreachable");

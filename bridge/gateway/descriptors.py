@@ -23,6 +23,11 @@ RESERVE_MOST: Final = 8_192
 HANDSHAKE_SHARE: Final = 16
 
 
+#: Requests on their way to an application: a quarter of the connections. Each takes a second descriptor, for its
+#: connection to there, which is kept back as well; and streams and probes keep their room when an application hangs.
+PROXIED_SHARE: Final = 4
+
+
 def raise_limit() -> int:
     """Raise the soft limit to the hard one; return what holds afterwards."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -39,13 +44,19 @@ def raise_limit() -> int:
     return wanted
 
 
-def connections(limit: int) -> int:
-    """Return how many of `limit` descriptors connections may take; the rest is the reserve."""
+def connections(limit: int, *, proxies: bool = False) -> int:
+    """Return how many of `limit` descriptors connections may take; the rest is kept back."""
     reserve = min(max(limit // RESERVE_SHARE, RESERVE_LEAST), RESERVE_MOST)
-    return max(limit - reserve, 1)
+    most = max(limit - reserve, 1)
+    return max(most - proxied(limit), 1) if proxies else most
 
 
-def streams(limit: int) -> int:
+def proxied(limit: int) -> int:
+    """Return how many requests may be on their way to an application at a time."""
+    return max(connections(limit) // PROXIED_SHARE, 1)
+
+
+def streams(limit: int, *, proxies: bool = False) -> int:
     """Return how many of `limit` descriptors open streams may take: fewer than connections."""
-    most = connections(limit)
+    most = connections(limit, proxies=proxies)
     return max(most - max(most // HANDSHAKE_SHARE, 1), 1)

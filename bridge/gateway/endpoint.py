@@ -78,6 +78,8 @@ class Endpoint:
     entries: Callable[[], Sequence[Captures] | None] = _nothing
     #: The captures of the channels that hold something.
     channels: Callable[[], Sequence[Captures]] = tuple
+    #: Only what asks for a stream is for this route; the rest of its path is the application's.
+    shared: bool = False
     #: Answer 204, "never come back".
     gone: bool = False
 

@@ -14,7 +14,6 @@ Rule 4: the body of a request that was answered without reading it is not waited
 """
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,23 +21,17 @@ from typing import Any, Final
 
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, http_parser, web
-from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, HttpProcessingError, LineTooLong
 from aiohttp.streams import StreamReader
 
 from bridge.errors import BridgeError
-from bridge.gateway import reply
+from bridge.gateway.refusal import HEADER_BYTES, LINE_BYTES, MALFORMED, START_BYTES, refusal, status_of
 from bridge.gateway.seldom import Seldom
 
 log = structlog.get_logger()
 
-#: The request line. A path and a query of 16 KiB are longer than any proxy in front lets through (nginx: 8 KiB).
-LINE_BYTES: Final = 16 * 1024
-
-#: All header fields together, as nginx (4 x 8 KiB) and Node (16 KiB) have it...
-HEADER_BYTES: Final = 16 * 1024
-
-#: ...but for `Last-Event-ID`: a browser sends back whatever id it was once given, and a 4xx would end its tab for good.
-#: An id of up to 64 KiB is therefore read, and answered with 200 and a gap like any other that is not ours.
+#: One field. All together are within `HEADER_BYTES`, but for `Last-Event-ID`: a browser sends back whatever id it was
+#: once given, and a 4xx would end its tab for good. An id of up to 64 KiB is therefore read, and answered with 200 and
+#: a gap like any other that is not ours.
 FIELD_BYTES: Final = 64 * 1024
 FREE_FIELD: Final = "Last-Event-ID"
 
@@ -49,16 +42,15 @@ FIELDS: Final = 128
 #: read 256 KiB at once at most, which comes on top.
 UNREAD_BYTES: Final = LINE_BYTES + HEADER_BYTES + FIELD_BYTES
 
+#: Bytes of a body that are read ahead of whoever takes them. aiohttp holds up to twice as much, and what the loop reads
+#: at once comes on top.
+READ_BYTES: Final = 64 * 1024
+
 #: Seconds to take in what a refused client still sends: a close with unread bytes becomes a reset, which may wipe out
 #: the answer on its way.
 LINGER: Final = 1.0
 
 SERVER: Final = "sse-bridge"
-
-#: An unknown method is 501 where it looks like a request at all (RFC 9110, 9.1), else 400. A known one here means that
-#: garbage came in the same segment behind a good request.
-_UNKNOWN: Final = re.compile(rb"(?!(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) )[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} [/*h]")
-_START_BYTES: Final = 40
 
 #: The answer to headers that never end, before there is a request to answer.
 _TOO_LONG: Final = b"HTTP/1.1 431 Too Long\r\nServer: sse-bridge\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -92,6 +84,9 @@ class Server(web.Server):
             max_line_size=LINE_BYTES,
             max_field_size=FIELD_BYTES,
             max_headers=FIELDS,
+            # A proxied body goes on as it came, and a push refuses what is compressed.
+            auto_decompress=False,
+            read_bufsize=READ_BYTES,
         )
         self.seldom = Seldom(self._loop.time)
         #: What happened, by name: "late", "malformed", "failed".
@@ -124,18 +119,18 @@ class Server(web.Server):
     async def _checked(self, request: web.BaseRequest) -> web.StreamResponse:
         """Refuse what aiohttp's parser lets through and HTTP/1.1 or our bounds do not."""
         if request.version not in {HttpVersion10, HttpVersion11}:
-            return _refusal(505)
+            return refusal(505)
         if _weight(request) > HEADER_BYTES:
-            return _refusal(431)
+            return refusal(431)
         if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
-            return _refusal(501, "this server knows no transfer coding but chunked")
+            return refusal(501, "this server knows no transfer coding but chunked")
         return await self._handle(request)
 
 
 class Handler(web.RequestHandler):
     """One connection until its stream takes it over."""
 
-    __slots__ = ("_answered", "_deadline", "_server", "_start", "_unread")
+    __slots__ = ("_answered", "_deadline", "_server", "_start", "_unread", "left")
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
         super().__init__(server, loop=loop, **kwargs)
@@ -143,6 +138,8 @@ class Handler(web.RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         #: The body of the request that is being answered; what arrives is part of it, or the next request too early.
         self._answered: StreamReader | None = None
+        #: Called when the connection is lost: aiohttp lets a handler go on that nobody listens to any more.
+        self.left: Callable[[], object] | None = None
         #: Bytes since the last request began to be answered, and the first of them.
         self._unread = 0
         self._start = b""
@@ -156,8 +153,8 @@ class Handler(web.RequestHandler):
         """Parse, within the bounds of time and size."""
         if self._answered is None and self._deadline is None:
             self._arm()
-        if len(self._start) < _START_BYTES:
-            self._start += data[:_START_BYTES]
+        if len(self._start) < START_BYTES:
+            self._start += data[:START_BYTES]
         if self._answered is None or self._answered.is_eof():
             self._unread += len(data)
         super().data_received(data)
@@ -174,6 +171,16 @@ class Handler(web.RequestHandler):
         """Tell whether no request is here, not even a part of one."""
         return self._answered is None and not self._unread
 
+    @property
+    def is_ending(self) -> bool:
+        """Tell whether this connection closes behind its answer."""
+        return self._server.is_closing
+
+    @property
+    def unread(self) -> int:
+        """Count the bytes that came behind the request that is being answered."""
+        return self._unread
+
     def begin(self, body: StreamReader) -> None:
         """Note that a request's headers have arrived whole, or turned out malformed."""
         self._disarm()
@@ -184,6 +191,8 @@ class Handler(web.RequestHandler):
         """Stop the clock. The take-over of a stream calls this too."""
         self._disarm()
         super().connection_lost(exc)
+        if self.left is not None:
+            self.left()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -212,21 +221,21 @@ class Handler(web.RequestHandler):
         """Answer a malformed request, or a handler that failed, with a line of our own."""
         if isinstance(exc, ConnectionError):
             raise exc  # the client has left, which aiohttp knows how to take
-        if not isinstance(exc, _MALFORMED):
+        if not isinstance(exc, MALFORMED):
             self._failed(exc)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun; an error cannot follow it")
-        if not isinstance(exc, _MALFORMED):
-            return _refusal(500)
+        if not isinstance(exc, MALFORMED):
+            return refusal(500)
         self._server.counts["malformed"] += 1
-        return _refusal(_status(exc, self._start))
+        return refusal(status_of(exc, self._start))
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log a failure of ours, seldom; a body that turned out malformed behind its answer is none."""
         error = kw.get("exc_info")
         if isinstance(error, RuntimeError) and self.transport is None:
             return  # the client left while the rest of a refused body was read past
-        if isinstance(error, _MALFORMED):
+        if isinstance(error, MALFORMED):
             self._server.counts["malformed"] += 1
         else:
             self._failed(error)
@@ -268,32 +277,3 @@ def _weight(request: web.BaseRequest) -> int:
     free = FREE_FIELD.lower().encode()
     # Four bytes a field for the colon, the space and the line's end.
     return sum(len(name) + len(value) + 4 for name, value in request.raw_headers if name.lower() != free)
-
-
-def _status(error: BaseException, start: bytes) -> int:
-    if isinstance(error, LineTooLong):
-        return 414 if error.args[1] == LINE_BYTES else 431
-    if isinstance(error, BadHttpMethod):
-        return 501 if _UNKNOWN.match(start) else 400
-    if isinstance(error, BadStatusLine):
-        return 505 if "Invalid HTTP version" in str(error) else 400
-    return 431 if "Too many headers" in str(error) else 400
-
-
-#: What a client did wrong: in its request, or in the body behind it.
-_MALFORMED: Final = (HttpProcessingError, web.RequestPayloadError)
-
-_WORDS: Final = {
-    400: "the request is malformed",
-    414: f"the address is longer than {LINE_BYTES} bytes",
-    431: f"the header fields are too many, or longer than {HEADER_BYTES} bytes",
-    500: "something here failed; the log says what",
-    501: "this server does not know that method",
-    505: "this server speaks HTTP/1.1 and HTTP/1.0",
-}
-
-
-def _refusal(status: int, words: str = "") -> web.Response:
-    answer = reply.text(status, words or _WORDS[status])
-    answer.force_close()
-    return answer

@@ -21,19 +21,24 @@ class PathError(BridgeError):
     """The request's path is malformed, in words for its sender."""
 
 
+class EncodingError(PathError):
+    """The path is not UTF-8: nothing of ours is there, but an application may know what it means."""
+
+
 def target(method: str, raw: str) -> str:
     """Return the path of a request's target: one in absolute form may lack it, and means the root (RFC 9112, 3.2.2)."""
     return raw or ("/" if method != "CONNECT" else "")
 
 
-def decode(raw: str) -> str:
+def decode(raw: str, errors: str = "strict") -> str:
     """Return the path decoded, encoded slashes as `SLASH`; raises `PathError`.
 
-    `raw` is what stood on the wire; bytes that are not UTF-8 arrive as lone surrogates.
+    `raw` is what stood on the wire; bytes that are not UTF-8 arrive as lone surrogates, and with `surrogateescape` for
+    `errors` they stay such.
     """
     if not raw.startswith("/"):
         raise PathError("a path begins with a slash")
-    return "/".join(map(_segment, raw.split("/")))
+    return "/".join([_segment(part, errors) for part in raw.split("/")])
 
 
 def plain(path: str) -> str:
@@ -55,12 +60,12 @@ def beneath(path: str, prefix: str) -> str | None:
     return None
 
 
-def _segment(raw: str) -> str:
+def _segment(raw: str, errors: str) -> str:
     encoded = raw.encode("utf-8", "surrogateescape")
     try:
-        text = unquote_to_bytes(encoded).decode("utf-8")
+        text = unquote_to_bytes(encoded).decode("utf-8", errors)
     except UnicodeDecodeError:
-        raise PathError("the path is not UTF-8") from None
+        raise EncodingError("the path is not UTF-8") from None
     if "\0" in text:
         raise PathError("the path holds a NUL")
     if not _DOTS.isdisjoint(text.split("/")):

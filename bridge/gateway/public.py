@@ -1,12 +1,17 @@
 """Dispatch on the public port.
 
-In this order: the Host header, the base path, pushes where they are public, lists, routes, pages, and 404. Methods are
-decided here, so that a HEAD never opens a subscription and a body never follows it (aiohttp alone would do both).
+In this order: the Host header, what is ours (pushes where they are public), lists, routes, pages, the application
+behind, and 404. Methods are decided here, so that a HEAD never opens a subscription and a body never follows it
+(aiohttp alone would do both).
+
+Rule 1: what begins with `/-/` is never passed on, beneath the base or beside it.
+Rule 2: the application gets what lies outside the base, what no list, route or page answers, and on their paths the
+    methods that these do not know. Of a shared route's path it gets whatever does not ask for a stream.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -16,13 +21,19 @@ from bridge.gateway.access import Hosts, Network, cors, forwarded, host, preflig
 from bridge.gateway.endpoint import Captures, Endpoint, Found, Router
 from bridge.gateway.framing import fields
 from bridge.gateway.pages import Pages
-from bridge.gateway.path import PathError, beneath, decode, plain, target
+from bridge.gateway.path import EncodingError, PathError, beneath, decode, plain, target
+from bridge.gateway.proxy.forwarding import is_loop
+from bridge.gateway.proxy.proxy import Proxy, is_for_stream
+from bridge.gateway.proxy.upstream import Upstream
 
 #: Ours on every listener; no route may begin with it.
 OURS: Final = "/-"
 PUSH: Final = "/-/push"
 
 METHODS: Final = "GET, HEAD, OPTIONS"
+_METHODS: Final = frozenset(METHODS.split(", "))
+
+_LOOP: Final = "this request has been here before: a source of this server leads back to it"
 
 #: Opens a stream: the request, its route, the captures of its address, and the headers that access adds.
 OpenStream = Callable[[web.BaseRequest, Endpoint, Captures, CIMultiDict[str]], Awaitable[web.StreamResponse]]
@@ -35,6 +46,24 @@ class Ingest(Protocol):
         """Answer a request to `/-/push/{path}`."""
 
 
+class There(NamedTuple):
+    """What of ours has a path."""
+
+    found: Found
+    is_list: bool
+
+
+class Behind(NamedTuple):
+    """The application that a path may be passed on to."""
+
+    proxy: Proxy
+    upstream: Upstream
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Pass a request on."""
+        return await self.proxy.handle(request, self.upstream)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Public:
     """What answers on the public port; `view` answers the same streams beneath another path."""
@@ -44,6 +73,8 @@ class Public:
     pages: Pages = field(default_factory=lambda: Pages({}))
     #: None where pushes are not public.
     ingest: Ingest | None = None
+    #: None where no application is behind us.
+    proxy: Proxy | None = None
     hosts: Hosts = field(default_factory=Hosts)
     hops: Sequence[Network] = ()
     #: Entries in a list: `limits.channels`.
@@ -55,17 +86,18 @@ class Public:
             return reply.malformed("the Host header is malformed")
         if not self.hosts.allow(request):
             return reply.text(421, "this server does not go by that name; `server.hosts` lists those it does")
-        raw = target(request.method, request.rel_url.raw_path)
+        return await self._named(request, target(request.method, request.rel_url.raw_path))
+
+    async def _named(self, request: web.BaseRequest, raw: str) -> web.StreamResponse:
         if not raw.startswith("/"):
             return _no_path(request)
         try:
             path = decode(raw)
+        except EncodingError as error:
+            return await self._foreign(request, raw, error)
         except PathError as error:
             return reply.malformed(str(error))
-        within = self._within(path, forwarded(request, self.hops).prefix)
-        if within is None:
-            return reply.text(404, f"everything here lies under {self.router.base}/")
-        return await self._dispatch(request, *within)
+        return await self._at(request, path)
 
     async def view(
         self, request: web.BaseRequest, path: str, base: str, *, is_shared: bool = True
@@ -74,25 +106,48 @@ class Public:
 
         `base` is what the browser sees before it. Where it is not shared, no other origin may read it.
         """
-        listed = self.router.listing(path)
-        found = self.router.match(path, request.query) if listed is None else Found(listed, {})
-        if found is None:
-            return None
-        allowed = cors(found.endpoint.cors if is_shared else (), request.headers.get("Origin"))
+        there = self._there(request, path)
+        return None if there is None else await self._answer(request, there, base, is_shared=is_shared)
+
+    async def _at(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        behind = self._behind(path)
+        within = self._within(path, forwarded(request, self.hops).prefix)
+        if within is not None:
+            return await self._dispatch(request, *within, behind)
+        if behind is not None:
+            return await behind.handle(request)
+        return reply.text(404, f"everything here lies under {self.router.base}/")
+
+    def _there(self, request: web.BaseRequest, path: str) -> There | None:
+        if (listed := self.router.listing(path)) is not None:
+            return There(Found(listed, {}), is_list=True)
+        found = self.router.match(path, request.query)
+        return None if found is None else There(found, is_list=False)
+
+    async def _answer(
+        self, request: web.BaseRequest, there: There, base: str, *, is_shared: bool = True
+    ) -> web.StreamResponse:
+        endpoint = there.found.endpoint
+        allowed = cors(endpoint.cors if is_shared else (), request.headers.get("Origin"))
         if request.method == "OPTIONS":
             return reply.empty(204, preflight(allowed, METHODS))
-        if request.method not in {"GET", "HEAD"}:
+        if request.method not in _METHODS:
             return reply.refused(METHODS, allowed)
-        if listed is not None and listed.listing is not None:
-            return reply.json(listing.document(listed, listed.listing, base=base, limit=self.listed), allowed)
-        return await self._stream(request, found, allowed)
+        if there.is_list and endpoint.listing is not None:
+            return reply.json(listing.document(endpoint, endpoint.listing, base=base, limit=self.listed), allowed)
+        return await self._stream(request, there.found, allowed)
 
     async def _stream(self, request: web.BaseRequest, found: Found, allowed: Mapping[str, str]) -> web.StreamResponse:
         if found.endpoint.gone:
             return reply.empty(204, allowed)
+        if (fault := found.endpoint.supply.fault(found.captures)) is not None:
+            # A retry is pointless: the address itself asks for what may not be asked for.
+            return reply.text(404, fault, allowed)
         if request.method == "HEAD":
             # No Content-Length: GET has none either.
             return web.StreamResponse(headers={**fields(request), **allowed})
+        if is_loop(request):
+            return reply.text(508, _LOOP, allowed)
         return await self.open_stream(request, *found, CIMultiDict(allowed))
 
     def missing(self, path: str, base: str) -> web.Response:
@@ -111,16 +166,45 @@ class Public:
             return inner, prefix + self.router.base
         return (path, prefix) if prefix else None
 
-    async def _dispatch(self, request: web.BaseRequest, path: str, base: str) -> web.StreamResponse:
+    def _behind(self, path: str) -> Behind | None:
+        """Return the application that a path may be passed on to; None for none, and for what is ours."""
+        if self.proxy is None or beneath(path, OURS) is not None:
+            return None
+        upstream = self.proxy.find(path)
+        return None if upstream is None else Behind(self.proxy, upstream)
+
+    async def _foreign(self, request: web.BaseRequest, raw: str, error: EncodingError) -> web.StreamResponse:
+        """Pass on a path that is not UTF-8: no route, list or page can have it."""
+        try:
+            behind = self._behind(decode(raw, "surrogateescape"))
+        except PathError as worse:
+            return reply.malformed(str(worse))
+        return reply.malformed(str(error)) if behind is None else await behind.handle(request)
+
+    async def _dispatch(
+        self, request: web.BaseRequest, path: str, base: str, behind: Behind | None
+    ) -> web.StreamResponse:
         if beneath(path, OURS) is not None:
-            subject = beneath(path, PUSH)
-            if self.ingest is None or subject is None:
-                return reply.text(404, "nothing of ours is public")
-            return await self.ingest.handle(request, plain(subject[1:]), public=True)
-        answer = await self.view(request, path, base)
-        if answer is None:
-            answer = await self.pages.answer(request, path)
-        return self.missing(path, base) if answer is None else answer
+            return await self._ours(request, path)
+        there = self._there(request, path)
+        is_ours = behind is None or request.method in _METHODS
+        if there is not None and is_ours and (there.is_list or not _is_for_others(request, there.found.endpoint)):
+            return await self._answer(request, there, base)
+        if is_ours and (page := await self.pages.answer(request, path)) is not None:
+            return page
+        if behind is not None:
+            return await behind.handle(request)
+        return self.missing(path, base) if there is None else await self._answer(request, there, base)
+
+    async def _ours(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        subject = beneath(path, PUSH)
+        if self.ingest is None or subject is None:
+            return reply.text(404, "nothing of ours is public")
+        return await self.ingest.handle(request, plain(subject[1:]), public=True)
+
+
+def _is_for_others(request: web.BaseRequest, endpoint: Endpoint) -> bool:
+    return endpoint.shared and not is_for_stream(request)
 
 
 def _no_path(request: web.BaseRequest) -> web.Response:

@@ -18,16 +18,16 @@ from multidict import CIMultiDict
 from bridge import wire
 from bridge.bus import Bus
 from bridge.gateway import reply
-from bridge.gateway.archive import Now, open_archive
+from bridge.gateway.beginning import Beginning
 from bridge.gateway.connection import BATCH, TakenOver, take_over
 from bridge.gateway.endpoint import Endpoint, Retry
-from bridge.gateway.feed import RUN, Pulse, open_back, open_run, read_back
+from bridge.gateway.feed import RUN, Pulse
 from bridge.gateway.framing import EVENT_STREAM, HEADERS, framing, head
+from bridge.gateway.notices import Notices
 from bridge.gateway.pump import Pump
 from bridge.gateway.subscriber import Audience, Subscriber
-from bridge.gateway.supply import Back, Piece, Supply
+from bridge.gateway.supply import Piece, Supply
 from bridge.gateway.want import wanted
-from bridge.route import Route
 from bridge.subscription import EventId, Replay, Want
 
 log = structlog.get_logger()
@@ -68,6 +68,7 @@ class Streams:
         self._bounds = bounds
         self._now = now
         self._uniform = uniform
+        self._beginning = Beginning(bus, bounds.replay)
         #: The address that a stream counts for; behind a proxy it takes configured hops to know it.
         self.peer: Callable[[web.BaseRequest], str] = _remote
         self._peers: Counter[str] = Counter()
@@ -75,6 +76,7 @@ class Streams:
         self._opened = (0, 0)  # (a second, streams let in within it)
         self._leave = self._left  # one bound method for all streams
         self._tasks: dict[Subscriber, asyncio.Task[None]] = {}
+        self._notices = Notices()
         self._count = 0
         self._gone = asyncio.Event()  # no stream is open
         self._gone.set()
@@ -95,7 +97,10 @@ class Streams:
         """Answer a request for a stream; `headers` are those of CORS."""
         retry = self._retry(endpoint.retry)
         peer = self.peer(request) if self._bounds.per_peer is not None else ""
-        if (reason := self._refusal(peer)) is not None:
+        reason = self._refusal(peer)
+        if reason is None and not all(asking.has_room(captures) for asking in endpoint.supply.asks):
+            reason = "addresses"
+        if reason is not None:
             return self._refuse(reason, retry, headers)
         try:
             want = wanted(request.headers, request.query, self._now())
@@ -117,6 +122,10 @@ class Streams:
         self._entered(subscriber)
         self._start(subscriber, want, head(request, headers))
         return TakenOver()
+
+    def tell(self, source: str, frame: bytes) -> None:
+        """Tell the streams that a task feeds that a source went down or came back; the others read it."""
+        self._notices.tell(self._tasks, source, frame)
 
     async def drain(self, seconds: float) -> None:
         """Tell all streams to come back elsewhere, spread over the time, and wait until they have gone."""
@@ -184,27 +193,33 @@ class Streams:
         self._count += 1
         self._gone.clear()
         self._peers[subscriber.peer] += 1
-        self._by_source.update(subscriber.endpoint.supply.route.feeds.keys())
+        supply = subscriber.endpoint.supply
+        self._by_source.update(supply.route.feeds.keys())
+        for asking in supply.asks:
+            asking.enter(subscriber.subscription.channel.captures)
 
     def _left(self, subscriber: Subscriber) -> None:
-        route = subscriber.endpoint.supply.route
+        supply, channel = subscriber.endpoint.supply, subscriber.subscription.channel
         self._count -= 1
         if not self._count:
             self._gone.set()
         self._peers[subscriber.peer] -= 1
         if not self._peers[subscriber.peer]:
             del self._peers[subscriber.peer]
-        self._by_source.subtract(route.feeds.keys())
+        self._by_source.subtract(supply.route.feeds.keys())
+        for asking in supply.asks:
+            asking.leave(channel.captures)
         if (task := self._tasks.pop(subscriber, None)) is not None:
             task.cancel()
-        self._bus.release(route, subscriber.subscription.channel)
+        self._notices.forget(subscriber)
+        self._bus.release(supply.route, channel)
 
     # -- the first block, and what follows it
 
     def _start(self, subscriber: Subscriber, want: Want, begin: bytes) -> None:
         audience = self._pump.admit(subscriber)
-        opening, pieces = self._opening(subscriber, want)
-        first = wire.retry(subscriber.retry) + self._down(subscriber.endpoint.supply.route) + opening
+        opening, pieces = self._beginning.of(subscriber.endpoint.supply, subscriber.subscription, want)
+        first = wire.retry(subscriber.retry) + opening
         connection = subscriber.connection
         if len(first) <= BATCH:
             connection.transport.write(begin + connection.framing.wrap(first))
@@ -218,44 +233,6 @@ class Streams:
         task = asyncio.create_task(self._feed(subscriber, audience, pieces), name="feed")
         self._tasks[subscriber] = task
         task.add_done_callback(lambda task: self._fed(subscriber, task))
-
-    def _opening(self, subscriber: Subscriber, want: Want) -> tuple[bytes, AsyncGenerator[Piece] | None]:
-        """Return what stands first, and what a task writes before (or instead of) the channel's events."""
-        supply, subscription = subscriber.endpoint.supply, subscriber.subscription
-        if supply.run is not None:
-            return open_run(supply.run, want)
-        if supply.archive is not None:
-            now = Now(self._bus.epoch, self._bus.seq, self._bounds.replay)
-            opened = open_archive(supply.archive, want, subscription, supply.route.terms.start, now)
-            if opened is not None:
-                return opened
-        back = self._back(supply, subscriber, want)
-        if back is not None:
-            opening, mark = open_back(back, self._bus.epoch, want)
-            captures = subscription.channel.captures
-            return opening, read_back(back, mark, lambda: supply.back(captures), subscription)
-        opening = subscription.open(want, head=self._bus.seq, replay=self._bounds.replay)
-        if supply.route.terms.start is None and want == Want():
-            greetings = supply.greet()
-            subscription.delivered += len(greetings)
-            opening += b"".join(greetings)
-        return opening, None
-
-    def _back(self, supply: Supply, subscriber: Subscriber, want: Want) -> Back | None:
-        """Return what the source reads back, for one who starts at the earliest or whose id the channel lost."""
-        channel = subscriber.subscription.channel
-        if supply.route.terms.start != "earliest" or want.since is not None or want.last is not None:
-            return None
-        found = EventId.parse(want.last_event_id or "")
-        is_kept = found is not None and not found.mark and channel.lost_through <= found.seq <= self._bus.seq
-        if is_kept and found is not None and found.epoch == self._bus.epoch:
-            return None
-        return supply.back(channel.captures)
-
-    def _down(self, route: Route) -> bytes:
-        if not route.terms.notifies:
-            return b""
-        return b"".join(self._bus.down[name] for name in route.feeds if name in self._bus.down)
 
     async def _feed(self, subscriber: Subscriber, audience: Audience, pieces: AsyncGenerator[Piece]) -> None:
         """Write what a task gives, at the peer's pace; then let the pump go on, or end the stream."""
@@ -279,6 +256,8 @@ class Streams:
                     self._pump.bye(subscriber, piece.bye)
                 if not await connection.drained():
                     return
+                self._notices.settle(subscriber)
+        self._notices.settle(subscriber)
         # Not a turn of the loop lies between the last piece and this: what comes meanwhile could be evicted unread.
         subscriber.is_feeding = False
         self._pump.start(subscriber, audience)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bridge.chain import Where
+from bridge.demand import Demand
+from bridge.params import Param
 from bridge.position import Position
 from bridge.route import Route
 
@@ -60,8 +62,41 @@ class Archive:
     splits: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A source that works only for who listens, and the names that a route fixes for it."""
+
+    demand: Demand
+    rules: Mapping[str, Param]
+    bind: Mapping[str, str]
+
+    def fault(self, captures: Mapping[str, str]) -> str | None:
+        """Return why nobody may ask for these captures; None if one may."""
+        for name, rule in self.rules.items():
+            if name not in self.bind and (fault := rule.fault(captures[name])):
+                return f"{name}: {fault}"
+        return None
+
+    def has_room(self, captures: Mapping[str, str]) -> bool:
+        """Tell whether the source takes one more address, if it is a new one."""
+        return self.demand.has_room({**self.bind, **captures})
+
+    def enter(self, captures: Mapping[str, str]) -> None:
+        """Note that a stream has opened."""
+        self.demand.enter({**self.bind, **captures})
+
+    def leave(self, captures: Mapping[str, str]) -> None:
+        """Note that a stream is over."""
+        self.demand.leave({**self.bind, **captures})
+
+
 def _none(_: Mapping[str, str]) -> None:
     """Stand in for a source that cannot be read back."""
+
+
+def _nothing(_: Mapping[str, str]) -> Sequence[bytes]:
+    """Stand in for sources that have no present value."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +104,16 @@ class Supply:
     """A route and its sources, as the gateway may use them."""
 
     route: Route
-    #: Frames that greet a newcomer: values of this very moment.
-    greet: Callable[[], Sequence[bytes]] = tuple
+    #: Frames that greet a newcomer to a channel of these captures: values of this very moment.
+    greet: Callable[[Mapping[str, str]], Sequence[bytes]] = _nothing
+    #: What is live are changes of what `greet` gives, so whoever lost one needs that anew.
+    is_delta: bool = False
+    #: Sources that are told who listens.
+    asks: tuple[Asking, ...] = ()
     run: Run | None = None
     back: Callable[[Mapping[str, str]], Back | None] = _none
     archive: Archive | None = None
+
+    def fault(self, captures: Mapping[str, str]) -> str | None:
+        """Return why no stream of these captures may open, in words for its sender; None if one may."""
+        return next((fault for asking in self.asks if (fault := asking.fault(captures))), None)

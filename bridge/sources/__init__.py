@@ -5,9 +5,11 @@ from typing import Final
 
 from bridge.sources.base import Source
 from bridge.sources.file import File
+from bridge.sources.http import Http
 from bridge.sources.kafka import Kafka
 from bridge.sources.mqtt import Mqtt
 from bridge.sources.push import Push
+from bridge.sources.sse import Sse
 from bridge.sources.timer import Timer
 
 #: `kind:` in the YAML, and the class it names. The reference shows them in this order.
@@ -17,4 +19,6 @@ KINDS: Final[Mapping[str, type[Source]]] = {
     "push": Push,
     "mqtt": Mqtt,
     "kafka": Kafka,
+    "http": Http,
+    "sse": Sse,
 }

@@ -15,7 +15,9 @@ from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from bridge.demand import Demand
 from bridge.event import Loss, Message
+from bridge.params import Param
 from bridge.position import Position
 
 
@@ -112,25 +114,34 @@ def _nothing(*_: object) -> None:
     """Stand in for what a source does not offer."""
 
 
+def _none(_: Mapping[str, str]) -> Sequence[Message]:
+    """Stand in for a source that has no present value."""
+    return ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Place:
     """What the process and a running source give each other beside messages.
 
-    The process fills in the first two; `run` sets the others, when it can offer them, before its first await.
+    The process fills in the first three; `run` sets the others, when it can offer them, before its first await.
     """
 
     #: The source's name in the file.
     name: str
     #: The folder for checkpoints of this source alone, made and writable; None where nothing is kept.
     state: Path | None = None
-    #: A message of this very moment, which greets a newcomer on a route without `start`.
-    present: Callable[[], Message | None] = _nothing
+    #: Which addresses open streams listen to; None for a source that does not ask (`is_asked`).
+    demand: Demand | None = None
+    #: What greets a newcomer to a channel of these captures, on a route without `start`: the values of this moment.
+    present: Callable[[Mapping[str, str]], Sequence[Message]] = _none
     #: What can be read back for exactly these captures.
     backlog: Callable[[Mapping[str, str]], Backlog | None] = _nothing
     #: The captures of all that exists now (files, empty ones too).
     entries: Callable[[], Sequence[Mapping[str, str]] | None] = _nothing
     #: The log that the source reads; None for other sources, and before it knows its place there.
     log: Log | None = None
+    #: What the admin port shows of the source beside its state: values of JSON, no secret, no query of an address.
+    detail: Callable[[], Mapping[str, object]] = dict
     #: What a run leaves to the next one in this process: where it stood. A new process begins without.
     kept: dict[str, object] = field(default_factory=dict[str, object])
 
@@ -154,6 +165,25 @@ class Source(BaseModel, ABC):
     def facts(self) -> frozenset[str]:
         """Return the names that the source itself adds to every message."""
         return frozenset()
+
+    def rules(self) -> Mapping[str, Param]:
+        """Return the names that its subscribers give, each with the rule for its values."""
+        return {}
+
+    @property
+    def is_asked(self) -> bool:
+        """Tell whether it wants to know which addresses are listened to (`Place.demand`)."""
+        return False
+
+    @property
+    def at_most(self) -> int:
+        """Return how many different addresses may be listened to at the same time."""
+        return 1
+
+    @property
+    def is_delta(self) -> bool:
+        """Tell whether its messages are changes of one document, useless without it: `present` is the whole of it."""
+        return False
 
     @property
     def is_log(self) -> bool:

@@ -11,12 +11,13 @@ Rule 5: a reason names the place of a fault, never what stands there.
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import orjson
 
 from bridge.errors import PushError
 from bridge.event import EMPTY
+from bridge.sources import strict
 
 #: Events in one request. They are published in one turn of the loop, which serves nobody meanwhile.
 MAX_BATCH: Final = 10_000
@@ -50,9 +51,6 @@ _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 # What may stand around a JSON document (RFC 8259, section 2); str.strip() knows more.
 _SPACE: Final = " \t\r"
-
-# orjson's words for a document of more levels than it reads.
-_DEEP: Final = ("depth limit exceeded", "failed to allocate memory")
 
 
 class MediaType(NamedTuple):
@@ -133,17 +131,11 @@ def decode(body: bytes, codec: str = "utf-8-sig") -> str:
 
 
 def parse(text: str, line: int | None = None) -> object:
-    """Parse JSON strictly: no NaN, no number beyond a double, no lone surrogate, bounded depth.
-
-    Raises `PushError` with line and column; `line` is that of a text that is one line of several.
-    """
+    """Parse JSON strictly; raises `PushError` with line and column. `line` is that of one of several."""
     try:
-        return cast("object", orjson.loads(text))
-    except orjson.JSONDecodeError as error:
-        words = "nested too deeply" if error.msg in _DEEP else error.msg
-        raise PushError(
-            400, f"the body is not JSON: line {line or error.lineno}, column {error.colno}: {words}"
-        ) from None
+        return strict.parse(text, line)
+    except strict.NotJsonError as error:
+        raise PushError(400, f"the body is not JSON: {error}") from None
 
 
 def word(text: str, what: str, limit: int = MAX_WORD) -> str:

@@ -119,12 +119,15 @@ class Push(Source):
     )
     dedup: Annotated[Duration, AfterValidator(_check_dedup)] = Field(
         default=300.0,
-        description="How long an `Idempotency-Key` is remembered; its repetition gets the first answer.",
+        description=(
+            "How long an `Idempotency-Key` is remembered, at most 1d; its repetition gets the first answer. `0s` "
+            "remembers none."
+        ),
         examples=["5m"],
     )
     max: Annotated[Size, AfterValidator(_check_max)] = Field(
         default=1024 * 1024,
-        description="The largest body; a larger one is answered 413.",
+        description="The largest body, 1B to 16MiB; a larger one is answered 413.",
         examples=["64KiB"],
     )
     headers: Annotated[list[str], AfterValidator(_check_headers)] = Field(

@@ -7,7 +7,7 @@ first event comes at once, its marks are its numbers, so that any process goes o
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
@@ -49,7 +49,7 @@ class Timer(Source):
 
     every: Annotated[Duration, AfterValidator(_check_every)] | None = Field(
         default=None,
-        description="The time between two messages, 10ms at least. The first comes at once. Either this or `cron`.",
+        description="The time between two messages, 10ms to 366d. The first comes at once. Either this or `cron`.",
         examples=["5s", "100ms"],
     )
     cron: Annotated[str, AfterValidator(_check_cron)] | None = Field(
@@ -111,8 +111,8 @@ class Timer(Source):
             await asyncio.Event().wait()
         last = 0
 
-        def present() -> Message:
-            return self._message(last, outlet, clock)
+        def present(_: Mapping[str, str]) -> list[Message]:
+            return [self._message(last, outlet, clock)]
 
         place.present = present
         pace = self._pace(clock)

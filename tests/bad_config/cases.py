@@ -180,6 +180,12 @@ UNBUILT: Final = (
     bad("source's params", "`params` is not built yet", source("{ kind: push, §params: HUNTER2 }")),
     bad("positions of a source without", "has no positions", route("{ from: users, ids: §position }")),
     bad(
+        "positions of a group",
+        "take the `group` of `it` away, or `sequence`",
+        "sources: { it: { kind: kafka, brokers: ['k:1'], topics: [t], group: g } }\n"
+        "routes: { /it: { from: it, ids: §position } }\n",
+    ),
+    bad(
         "positions of two sources",
         "several sources",
         route("{ from: [clock, users], ids: §position }"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.config import load
 from bridge.config.check_sources import file_fault, root_fault
 
 
@@ -35,3 +36,68 @@ def test_one_file_need_not_be_there_yet(tmp_path: Path) -> None:
 def test_a_path_that_no_system_has_is_a_fault(path: str) -> None:
     """Whatever the system says of it, it is an answer and no exception."""
     assert root_fault(Path(path)) is not None
+
+
+def notes(folder: Path, source: str) -> list[str]:
+    """Return what is noted of a source, from its own keys on."""
+    file = folder / "routes.yaml"
+    file.write_text(f"sources: {{ s: {source} }}\nroutes: {{ /: {{ from: s }} }}\n", "utf-8")
+    return [note.text.removeprefix("sources.s.") for note in load(file, {"SECRET": "HUNTER2"}).notes]
+
+
+CLEAR = "travels in clear text, for all on its way to read: "
+USER = "username: u, password: { env: SECRET }"
+TOPICS = "topics: [t], begin: earliest"
+PLAIN = f"{TOPICS}, sasl: {{ mechanism: PLAIN, {USER} }}"
+AVRO = f"brokers: ['k:1'], {TOPICS}, decode: avro"
+
+
+@pytest.mark.parametrize(
+    ("source", "note"),
+    [
+        (f"kind: mqtt, url: 'mqtt://broker', topics: [t], {USER}", "password: CLEAR let `url` begin with mqtts://"),
+        (f"kind: mqtt, url: 'ws://10.0.0.1/m', topics: [t], {USER}", "password: CLEAR let `url` begin with wss://"),
+        ("kind: mqtt, url: 'mqtt://broker', topics: [t], username: u", "username: CLEAR let `url` begin with mqtts://"),
+        (
+            f"kind: kafka, brokers: ['127.0.0.1:1', 'k:1'], {PLAIN}",
+            "sasl.password: CLEAR give the source `tls`, or take SCRAM-SHA-512",
+        ),
+        (
+            f"kind: kafka, brokers: ['k:1'], {TOPICS}, sasl: {{ mechanism: OAUTHBEARER, token: {{ file: ./t }} }}",
+            "sasl.token: CLEAR give the source `tls`",
+        ),
+        (
+            f"kind: kafka, {AVRO}, registry: {{ url: 'http://registry', {USER} }}",
+            "registry.password: CLEAR let `registry.url` begin with https://",
+        ),
+        (
+            f"kind: kafka, {AVRO}, registry: {{ url: 'HTTP://registry', token: {{ env: SECRET }} }}",
+            "registry.token: CLEAR let `registry.url` begin with https://",
+        ),
+    ],
+)
+def test_a_secret_that_travels_in_clear_text_is_noted_at_its_key(source: str, note: str, tmp_path: Path) -> None:
+    """One sentence, with what to do, and nothing of the secret."""
+    assert notes(tmp_path, f"{{ {source} }}") == [note.replace("CLEAR ", CLEAR)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"kind: mqtt, url: 'mqtts://broker', topics: [t], {USER}",
+        f"kind: mqtt, url: 'wss://broker', topics: [t], {USER}",
+        f"kind: mqtt, url: 'mqtt://LocalHost', topics: [t], {USER}",
+        f"kind: mqtt, url: 'ws://[::1]:9001', topics: [t], {USER}",
+        "kind: mqtt, url: 'mqtt://broker', topics: [t]",
+        f"kind: kafka, brokers: ['k:1'], {PLAIN}, tls: {{}}",
+        f"kind: kafka, brokers: ['127.0.0.1:1', '[::1]:2', 'k.localhost:3'], {PLAIN}",
+        f"kind: kafka, brokers: ['k:1'], {TOPICS}, sasl: {{ mechanism: SCRAM-SHA-256, {USER} }}",
+        f"kind: kafka, {AVRO}, registry: {{ url: 'https://registry', {USER} }}",
+        f"kind: kafka, {AVRO}, registry: {{ url: 'http://127.0.0.1:8081', {USER} }}",
+        f"kind: kafka, {AVRO}, registry: {{ url: 'http://registry' }}",
+        "kind: push, token: { env: SECRET }",
+    ],
+)
+def test_a_secret_that_nobody_can_read_on_its_way_needs_no_note(source: str, tmp_path: Path) -> None:
+    """TLS, a way that shows no secret, a broker on this machine, nothing to hide."""
+    assert notes(tmp_path, f"{{ {source} }}") == []

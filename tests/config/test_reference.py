@@ -41,6 +41,18 @@ def test_a_row_tells_the_bounds(row: str) -> None:
     assert f"\n{row}" in reference()
 
 
+ROW = re.compile(r"\| `(\w+)` \| (duration|size)([^|]*) \| [^|]* \| ([^|]*) \|")
+UNIT = r"[0-9]+(?:B|KiB|MiB|GiB|ms|s|m|h|d)"
+AMOUNT = re.compile(rf"\b(?:at least|at most|more than|to) {UNIT}|\b{UNIT}\b at (?:least|most)")
+
+
+def test_every_duration_and_every_size_tells_its_bounds() -> None:
+    """Beside its type, or in words where a validator of its own holds it."""
+    rows = ROW.findall(reference())
+    assert len(rows) > 20
+    assert [key for key, _, bounds, what in rows if not AMOUNT.search(bounds + what.partition("For example")[0])] == []
+
+
 def test_profiles_are_told_of_where_they_are_used() -> None:
     """`use` is a key of a route and of a source."""
     for title in ("routes", "sources"):

@@ -12,7 +12,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bridge.demo import broker, devices
+from bridge.demo import broker, devices, shop
 from bridge.errors import ConfigError
 
 # The package has a command of this name too.
@@ -118,11 +118,11 @@ def test_without_the_extra_the_rest_is_shown(tmp_path, monkeypatch, capsys):
     assert demo.run(level="warning") == 0
     [config] = seen
     assert capsys.readouterr().err == f"{demo.HOW}\n"
-    assert set(config.sources) == {"logs", "clock", "notices"}
+    assert set(config.sources) == {"logs", "orders", "sales", "clock", "notices"}
     assert not [path for path in config.routes if path.startswith("/plants")]
-    with broker.listen() as listening:
-        whole = demo.configured(tmp_path, listening, {})
+    with broker.listen() as listening, shop.listen() as behind:
+        whole = demo.configured(tmp_path, listening, behind, {})
         assert whole.sources["devices"].source.url.endswith(f":{listening.getsockname()[1]}")
+        with pytest.raises(ConfigError):
+            demo.configured(tmp_path / "missing", None, behind, {})
     assert list(whole.routes) == [*config.routes, "/plants/{plant}"] or set(whole.routes) > set(config.routes)
-    with pytest.raises(ConfigError):
-        demo.configured(tmp_path / "missing", None, {})

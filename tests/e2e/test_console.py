@@ -71,6 +71,20 @@ async def test_lists_the_routes_with_sources_and_subscribers(page):
     await expect(entry(page, "/notices").locator(".count")).to_have_text("0", timeout=10_000)
 
 
+async def test_lists_the_sources_with_their_state(bridge, page):
+    """A line each; unfolded it tells what the source tells of itself, and the counts follow."""
+    sources = page.locator("#sources li")
+    await expect(sources.locator(".name")).to_have_text(["notices", "lines"])
+    notices = sources.first
+    await expect(notices.locator(".kind")).to_have_text("push")
+    await expect(notices.locator(".state")).to_have_text("up")
+    await notices.locator("summary").click()
+    messages = notices.locator(".facts div").filter(has=page.locator("dt", has_text="messages")).locator("dd")
+    await expect(messages).to_have_text("0")
+    await bridge.push("notices", 1)
+    await expect(messages).to_have_text("1", timeout=10_000)
+
+
 async def test_shows_each_event_with_name_id_time_and_data(bridge, page):
     """JSON is indented as it stands: a long number keeps its digits. The button shows it as it came."""
     await watch(page, "/notices")

@@ -27,6 +27,21 @@ async def started(env: dict[str, str]) -> AsyncIterator[tuple[Program, Path]]:
         yield program, folder
 
 
+async def test_demo_shows_an_application_behind_the_bridge(page, free_ports):
+    """Its own page comes through, and its table and its sales are live on it."""
+    ports = {"LISTEN": f"127.0.0.1:{free_ports()}", "ADMIN": f"127.0.0.1:{free_ports()}"}
+    async with started(ports) as (program, _folder):
+        assert f"http://{ports['LISTEN']}/ " in program.printed
+        await page.goto(f"http://{ports['LISTEN']}/")
+        await expect(page.locator("#state")).to_have_text("live")
+        await expect(page.locator("#orders tr").nth(2)).to_be_visible()
+        before = await page.locator("#orders").inner_text()
+        await expect(page.locator("#orders")).not_to_have_text(before, timeout=20_000)
+        await expect(page.locator("#sales li").first).to_be_attached(timeout=20_000)
+        assert await program.end(signal.SIGINT) == 0
+    assert "Traceback" not in program.printed
+
+
 async def test_demo_shows_a_log_devices_a_clock_and_notices_and_leaves_nothing(page, free_ports):
     """It prints the address of the console, which shows all of them; Ctrl-C ends it and removes its folder."""
     ports = {"LISTEN": f"127.0.0.1:{free_ports()}", "ADMIN": f"127.0.0.1:{free_ports()}"}

@@ -15,11 +15,14 @@ PAGES = sorted((ROOT / "config/examples/pages").glob("*/index.html"))
 def test_the_systems_are_there():
     """Their names are what one types."""
     assert [path.stem for path in EXAMPLES] == [
+        "board",
         "clock",
         "devices",
         "log-viewer",
         "messages",
         "orders",
+        "rates",
+        "relay",
         "status",
         "welcome",
     ]

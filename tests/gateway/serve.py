@@ -13,6 +13,16 @@ from bridge.gateway.supply import Supply
 from bridge.template import Template
 
 
+class Behind(str):
+    """What lies behind an endpoint, where nothing looks at it."""
+
+    __slots__ = ()
+
+    def fault(self, _: Mapping[str, str]) -> str | None:
+        """Let everything be asked for."""
+        return None
+
+
 def endpoint(address: str, **changes: Any) -> Endpoint:
     """Make an endpoint from an address as the configuration writes it."""
     path, _, query = address.partition("?")
@@ -20,7 +30,7 @@ def endpoint(address: str, **changes: Any) -> Endpoint:
     made = Endpoint(
         path=Template.parse(path),
         query={name: Template.parse(text) for name, text in asked.items()},
-        supply=cast("Supply", address),
+        supply=cast("Supply", Behind(address)),
         retry=Retry(3.0),
     )
     return replace(made, **changes)

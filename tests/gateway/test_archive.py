@@ -6,8 +6,9 @@ import random
 import pytest
 
 from bridge.position import BEGINNING, Position
+from tests.gateway.partitioned import Reading
 from tests.gateway.replicas import every, filled, replica
-from tests.support import until
+from tests.support import running, until
 
 
 async def test_ids_are_places_in_the_log():
@@ -263,3 +264,34 @@ async def test_a_number_that_is_forgotten_is_told():
         data, again = await one.all(3, "/numbers", id=client.events[2].id)
         assert data == client.data[7:]
         assert [(gap["reason"], gap["missed"]) for gap in again.gaps] == [("evicted", None)]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_stream_that_is_read_back_hears_that_its_source_is_down_and_up_again(monkeypatch, *, fails: bool):
+    """At once, though its turn in the channel may be passed over: the log that it reads fails for the same reason."""
+    monkeypatch.setattr("bridge.gateway.archive.FIRST_DELAY", 0.01)
+    topic = filled(20)
+    source = Reading(topic=topic, begin=[20])
+    text = "sources: {s: {kind: push}}\nroutes: {/s: {from: s, notify: source}, /quiet: {from: s}}\n"
+    async with running(text, {"s": source}) as served:
+        inlet = served.bridge.intakes["s"].inlet
+        topic.flows.clear()
+        id = str(Position({topic.tag: (5,)}))
+        client, quiet = await served.open("/s", id=id), await served.open("/quiet", id=id)
+        await until(lambda: topic.readers == 2)
+        topic.is_down = fails
+        inlet.down("no broker")
+        if fails:
+            topic.flows.set()
+        assert (await client.control("source")).told["state"] == "down"
+        late = await served.open("/s", id=id)
+        topic.is_down = False
+        inlet.up()
+        topic.flows.set()
+        for each in (client, late, quiet):
+            await each.until(lambda each=each: len(each.data) == 15)
+            assert each.data == topic.partitions[0][5:]
+        assert not quiet.controls
+        for each in (client, late):
+            await each.until(lambda each=each: [block.told["state"] for block in each.controls][-1] == "up")
+            assert [block.told["state"] for block in each.controls][:2] == ["down", "up"]

@@ -1,11 +1,12 @@
 """What a page can pick from."""
 
+import time
 from collections.abc import Sequence
 
 import pytest
 
 from bridge.gateway.endpoint import Captures, Endpoint, Listing, Router
-from bridge.gateway.listing import address, document
+from bridge.gateway.listing import address, addresses, document
 from bridge.gateway.path import decode
 from bridge.template import Template
 from tests.gateway.serve import endpoint
@@ -87,3 +88,32 @@ def test_address_leads_back_to_its_captures(pattern: str, value: str) -> None:
 def test_rest_keeps_its_slashes() -> None:
     """A path within a path reads as one."""
     assert address(endpoint("/r/{path*}"), {"path": "a/b c"}) == "/r/a/b%20c"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "captures"),
+    [
+        ("/r/{name}", {"name": "a/b"}),
+        ("/r/{name}", {"name": "/"}),
+        ("/r?x={name}", {"name": "a/b"}),
+        ("/r/{name}", {"name": ".."}),
+        ("/r/{path*}", {"path": "a/./b"}),
+        ("/r/{path*}", {"path": "a/"}),
+        ("/r/{name}", {"name": "a\0b"}),
+        ("/r/{one}-{two}", {"one": "a-b", "two": "c"}),
+    ],
+)
+def test_what_no_address_reaches_is_not_offered(pattern: str, captures: Captures) -> None:
+    """A slash in one segment, dots, an end that another address has: its address is a 404, or another channel's."""
+    made = endpoint(pattern, channels=lambda: of(captures, dict.fromkeys(captures, "ok")))
+    assert addresses(made, 10) == [address(made, dict.fromkeys(captures, "ok"))]
+    entries = listed(made, Listing("/l"), limit=1)
+    assert entries == {"channels": [{"path": addresses(made, 10)[0], "captures": dict.fromkeys(captures, "ok")}]}
+
+
+def test_a_list_of_thousands_takes_a_moment() -> None:
+    """It is made on the loop that serves the streams."""
+    made = endpoint("/r/{a}/{b}", channels=lambda: of(*({"a": f"{n:05}", "b": "x y"} for n in range(10_000))))
+    started = time.process_time()
+    assert len(addresses(made, 10_000)) == 10_000
+    assert time.process_time() - started < 1

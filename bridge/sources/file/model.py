@@ -104,7 +104,7 @@ class Lines(BaseModel):
 
     max: Annotated[Size, AfterValidator(_bounded(MIN_LINE, MAX_LINE, "a size of 16B to 16MiB"))] = Field(
         default=1024 * 1024,
-        description="The longest event. A record of several lines that would be longer is cut between two of them.",
+        description="The longest event, 16B to 16MiB. A longer record of several lines is cut between two of them.",
         examples=["1MiB", "64KiB"],
     )
     over: Literal["split", "skip"] = Field(
@@ -115,7 +115,8 @@ class Lines(BaseModel):
     flush: Annotated[Duration, AfterValidator(_bounded(MIN_FLUSH, MAX_FLUSH, "a duration of 10ms to 1h"))] = Field(
         default=1.0,
         description=(
-            "How long to wait for the end of a line, or for more lines of a record, before what is there is sent."
+            "How long to wait for the end of a line, or for more lines of a record, before what is there is sent, "
+            "10ms to 1h."
         ),
         examples=["1s", "250ms"],
     )
@@ -191,8 +192,8 @@ class File(Source):
     poll: Annotated[Duration, AfterValidator(_bounded(MIN_POLL, MAX_POLL, "a duration of 50ms to 1h"))] = Field(
         default=1.0,
         description=(
-            "How often to look at all files, for where the system does not tell of changes, as on network file "
-            "systems. Less often where there are so many that looking would take a twentieth of the time."
+            "How often to look at all files, 50ms to 1h, for where the system does not tell of changes, as on network "
+            "file systems. Less often where there are so many that looking would take a twentieth of the time."
         ),
         examples=["1s", "10s"],
     )

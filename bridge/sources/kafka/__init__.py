@@ -6,7 +6,7 @@ Files in the order in which the data travels:
     follow      the shell: connect, read, connect again
     link        questions of our own: metadata has the answers;   trouble has the words;   sasl: who we are
     survey      which topics and partitions there are
-    consumer    aiokafka's consumer, opened and closed;   journal: what it logs
+    consumer    aiokafka's consumer, opened and closed;   runs: how records are taken from it;   journal: what it logs
     session     one connection's life: what is fetched, and a watch beside it (pulse)
     assignment  which partitions are read, from where;   remedy, damage: what to do where one cannot be read on
     emission    records become messages (message; registry, avro, extent) and go to the outlet

@@ -42,7 +42,7 @@ class Since(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     since: Annotated[Duration, AfterValidator(_check_since)] = Field(
-        description="How far to go back, by the records' timestamps.", examples=["10m"]
+        description="How far to go back, by the records' timestamps, at most 3660d.", examples=["10m"]
     )
 
 
@@ -52,7 +52,10 @@ class Offsets(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     offsets: Annotated[dict[str, dict[str, int]], AfterValidator(_check_offsets)] = Field(
-        description="The next offset by topic and partition. Partitions that are not named begin at their end.",
+        description=(
+            "The next offset by topic and partition, of at most 10,000. Partitions that are not named begin at their "
+            "end."
+        ),
         examples=[{"orders": {"0": 123, "1": 456}}],
     )
 

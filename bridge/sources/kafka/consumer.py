@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition, errors as kafka  # type: 
 
 from bridge.sources.kafka.link import Options
 from bridge.sources.kafka.login import Arguments
+from bridge.sources.kafka.runs import hasten
 from bridge.sources.kafka.trouble import FAILURES, LostError, words
 
 #: Seconds for a consumer to close in order. A broker that is gone must not hold up the end of the process.
@@ -78,6 +79,7 @@ async def opened(options: Options, arguments: Arguments, reading: Reading) -> As
             await asyncio.shield(starting)
         except FAILURES as error:
             raise LostError(words(error, where)) from error
+        hasten(consumer)
         try:
             yield consumer
         except kafka.KafkaError as error:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from bridge.event import EMPTY, Message
-from bridge.sources.decode import Decoded
 from bridge.sources.kafka.decoder import Undecodable
 from bridge.sources.kafka.values import ReadValue
 
@@ -17,14 +16,10 @@ AHEAD: Final = 86_400.0
 
 CONTENT_TYPE: Final = "content-type"
 
-_TOMBSTONE: Final = Decoded("", "")
-
 
 class Record(Protocol):
     """What aiokafka hands over."""
 
-    topic: str
-    partition: int
     offset: int
     timestamp: int | None
     key: bytes | None
@@ -51,25 +46,36 @@ def messages(
     made: list[Message | Undecodable] = []
     latest = (now + AHEAD) * 1000
     for record, position in zip(records, positions, strict=True):
-        headers = _headers(record.headers) if record.headers else EMPTY
-        content_type = _content_type(headers) if headers else ""
-        value, key = record.value, record.key
-        found = read(value, content_type) if value is not None else _TOMBSTONE
-        if isinstance(found, Undecodable):
+        headers, content_type = EMPTY, ""
+        if given := record.headers:
+            headers = _headers(given)
+            content_type = _content_type(headers)
+        value, key, stamp = record.value, record.key, record.timestamp
+        payload: bytes | str
+        is_base64 = False
+        if value is None:
+            payload = content_type = ""
+        elif (found := read(value, content_type)) is None:
+            payload = value
+        elif isinstance(found, Undecodable):
             made.append(found)
             continue
+        else:
+            payload, content_type, is_base64 = found.payload, found.content_type, found.is_base64
+        # By position, in the order of the fields: by name it takes 30 ns more.
         message = Message(
-            payload=found.payload,
-            time=stamp / 1000 if (stamp := record.timestamp) is not None and 0 < stamp < latest else now,
-            subject=topic,
-            captures=captures,
-            headers=headers,
-            facts={"topic": topic, "partition": partition, "offset": record.offset},
-            key=None if key is None else key.decode(errors="replace"),
-            content_type=found.content_type,
-            is_tombstone=value is None,
-            is_base64=found.is_base64,
-            position=position,
+            payload,
+            stamp / 1000 if stamp is not None and 0 < stamp < latest else now,
+            topic,
+            captures,
+            headers,
+            {"topic": topic, "partition": partition, "offset": record.offset},
+            "",
+            None if key is None else key.decode("utf-8", "replace"),
+            content_type,
+            value is None,
+            is_base64,
+            position,
         )
         made.append(message)
     return made

@@ -97,17 +97,17 @@ class Fetch(BaseModel):
 
     max: Annotated[Size, AfterValidator(_bounded(MIN_FETCH, MAX_FETCH, "a size of 1KiB to 1GiB"))] = Field(
         default=16 * 1024 * 1024,
-        description="The most that one answer of a broker holds. A larger record still comes, alone.",
+        description="The most that one answer of a broker holds, 1KiB to 1GiB. A larger record still comes, alone.",
         examples=["16MiB"],
     )
     partition: Annotated[Size, AfterValidator(_bounded(MIN_FETCH, MAX_FETCH, "a size of 1KiB to 1GiB"))] = Field(
         default=1024 * 1024,
-        description="The most of one partition in it.",
+        description="The most of one partition in it, 1KiB to 1GiB.",
         examples=["1MiB"],
     )
     wait: Annotated[Duration, AfterValidator(_bounded(MIN_WAIT, MAX_WAIT, "a duration of 10ms to 30s"))] = Field(
         default=0.5,
-        description="How long a broker may wait for new records before it answers that there are none.",
+        description="How long a broker may wait for new records before it answers that there are none, 10ms to 30s.",
         examples=["500ms"],
     )
 
@@ -116,7 +116,7 @@ class Kafka(Source):
     """Records of Kafka topics."""
 
     brokers: Annotated[list[str], AfterValidator(_check_brokers)] = Field(
-        description="Host and port of some of the cluster's brokers; the others are found through them.",
+        description="Host and port of some of the cluster's brokers, at most 32; the others are found through them.",
         examples=[["kafka-0:9092", "kafka-1:9092"]],
     )
     topics: Annotated[list[str], AfterValidator(_check_topics)] | None = Field(
@@ -124,7 +124,7 @@ class Kafka(Source):
         description=(
             "The topics to read, each by its name, or with names for what is between its dots: `{name}` takes a part, "
             "`{name*}` the rest. Topics and partitions that are added later are read from their beginning. "
-            "Either this or `pattern`."
+            "At most 1,000. Either this or `pattern`."
         ),
         examples=[["orders"], ["orders.{region}"]],
     )
@@ -132,7 +132,7 @@ class Kafka(Source):
         default=None,
         description=(
             "The topics to read, as a regular expression (RE2) that their whole name matches; its named groups are "
-            "names. Kafka's own topics are left out."
+            "names. Kafka's own topics are left out. At most 1,024 characters."
         ),
         examples=[r"orders\.(?P<region>[a-z]+)"],
     )
@@ -162,13 +162,17 @@ class Kafka(Source):
         default=None,
         description=(
             "A consumer group to join. Its members share the records: each gets a part of them. Without it this "
-            "process reads all of them, which several replicas of the bridge need."
+            "process reads all of them, which several replicas of the bridge need. At most 200 letters, digits, `.`, "
+            "`_` and `-`."
         ),
         examples=["sse-bridge"],
     )
     member: Annotated[str, AfterValidator(_check_name)] | None = Field(
         default=None,
-        description="A name that this process alone has in its group, so that it keeps its partitions over a restart.",
+        description=(
+            "A name that this process alone has in its group, so that it keeps its partitions over a restart. Written "
+            "as `group` is."
+        ),
         examples=["bridge-0"],
     )
     isolation: Literal["read_uncommitted", "read_committed"] = Field(
@@ -188,7 +192,7 @@ class Kafka(Source):
     )
     client_id: Annotated[str, AfterValidator(_check_name)] = Field(
         default="sse-bridge",
-        description="Our name in the brokers' logs, metrics and quotas.",
+        description="Our name in the brokers' logs, metrics and quotas. Written as `group` is.",
         examples=["sse-bridge"],
     )
     fetch: Fetch = Field(
@@ -198,7 +202,7 @@ class Kafka(Source):
     )
     timeout: Annotated[Duration, AfterValidator(_bounded(MIN_TIMEOUT, MAX_TIMEOUT, "a duration of 1s to 5m"))] = Field(
         default=15.0,
-        description="How long a broker may take to answer, before it counts as lost.",
+        description="How long a broker may take to answer, before it counts as lost, 1s to 5m.",
         examples=["15s"],
     )
     readers: int = Field(

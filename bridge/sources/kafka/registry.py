@@ -71,7 +71,7 @@ class Registry(BaseModel):
     )
     timeout: Annotated[Duration, AfterValidator(_check_timeout)] = Field(
         default=10.0,
-        description="How long a whole answer may take.",
+        description="How long a whole answer may take, 100ms to 1m.",
         examples=["10s"],
     )
 

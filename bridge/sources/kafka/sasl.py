@@ -1,6 +1,6 @@
 """Say who a client is: `sasl:` of the `kafka` source."""
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -9,6 +9,12 @@ from bridge.secret import Secret
 from bridge.sources.tls import PemPath
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+
+#: Which keys go with which mechanism.
+_BEARER: Final = (
+    "OAUTHBEARER goes with a `token` alone; a `username` and a `password` go with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"
+)
+_PLAIN: Final = "{mechanism} goes with a `username` and a `password`; a `token` goes with OAUTHBEARER"
 
 
 class Token(BaseModel):
@@ -50,19 +56,17 @@ class Sasl(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        has_user = self.username is not None or self.password is not None
+        mechanism = {"mechanism": self.mechanism}
         if self.mechanism == "OAUTHBEARER":
+            if self.username is not None or self.password is not None:
+                raise PydanticCustomError("sasl", _BEARER)
             if self.token is None:
                 raise PydanticCustomError("sasl", "OAUTHBEARER needs a `token`: { file: … }")
-            if has_user:
-                raise PydanticCustomError("sasl", "OAUTHBEARER has a `token` alone, no `username` and no `password`")
         else:
-            if self.username is None or self.password is None:
-                raise PydanticCustomError(
-                    "sasl", "{mechanism} needs a `username` and a `password`", {"mechanism": self.mechanism}
-                )
             if self.token is not None:
-                raise PydanticCustomError("sasl", "a `token` is for the mechanism OAUTHBEARER alone")
+                raise PydanticCustomError("sasl", _PLAIN, mechanism)
+            if self.username is None or self.password is None:
+                raise PydanticCustomError("sasl", "{mechanism} needs a `username` and a `password`", mechanism)
             # A NUL ends each part of a PLAIN message (RFC 4616), and SCRAM's preparation forbids it.
             if "\0" in self.username + self.password.reveal():
                 raise PydanticCustomError("sasl", "neither user nor password can hold a NUL")

@@ -59,7 +59,7 @@ def _network(error: OSError, where: str) -> str:
     if isinstance(error, socket.gaierror):
         return f"the name of {where} cannot be resolved"
     if isinstance(error, ConnectionRefusedError):
-        return f"{where} refuses connections"
+        return f"{where} refuses connections: nothing listens there (is the broker started, is the port right?)"
     if isinstance(error, ConnectionError):
         return _CLOSED.format(where=where)
     return f"{where} cannot be reached: {clipped(error.strerror or error)}"

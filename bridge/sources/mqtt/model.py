@@ -96,7 +96,8 @@ class Session(BaseModel):
         Field(
             default=3600.0,
             description=(
-                "How long the broker keeps subscriptions and queued messages after the connection ended (MQTT 5)."
+                "How long the broker keeps subscriptions and queued messages after the connection ended (MQTT 5): "
+                "whole seconds, 7d at most."
             ),
             examples=["1h", "0s"],
         )
@@ -121,7 +122,7 @@ class Mqtt(Source):
             "The topics to subscribe to, with names for their parts: `{name}` stands for a level (`+`), `{rest*}` for "
             "all that is left (`#`). A name may be a part of a level (`dev-{id}`): the rest of such levels is dropped "
             "here. Where several match, a literal beats a name and a name beats a rest, and a message comes once all "
-            "the same. Routes may use the names that all of them have."
+            "the same. Routes may use the names that all of them have. At most 100."
         ),
         examples=[["plants/{plant}/{device}/temperature"], ["sensors/{rest*}"]],
     )
@@ -140,12 +141,12 @@ class Mqtt(Source):
         description=(
             "The name under which the broker knows this source. Two clients under one name throw each other out for "
             "ever, so leave it out where there are replicas: then it is made from the source's name and the host's, "
-            "or from what `server.state` keeps."
+            "or from what `server.state` keeps. At most 256 bytes."
         ),
         examples=["bridge-1"],
     )
     username: Annotated[str, AfterValidator(_label("a user name", "bridge"))] | None = Field(
-        default=None, description="The user to connect as.", examples=["bridge"]
+        default=None, description="The user to connect as, at most 256 bytes.", examples=["bridge"]
     )
     password: Secret | None = Field(
         default=None, description="The user's password.", examples=[{"file": "/run/secrets/mqtt"}]
@@ -177,7 +178,8 @@ class Mqtt(Source):
         default=None,
         description=(
             "The group of a shared subscription: its members divide the messages among them, so each replica's "
-            "streams see only a part. Retained messages do not come at all."
+            "streams see only a part. Retained messages do not come at all. At most 128 characters, none of them `/`, "
+            "`+`, `#` or a space."
         ),
         examples=["bridges"],
     )
@@ -185,7 +187,10 @@ class Mqtt(Source):
         Duration, AfterValidator(_seconds(MIN_KEEPALIVE, MAX_KEEPALIVE, "whole seconds, 1s at least, for example 30s"))
     ] = Field(
         default=30.0,
-        description="How often to ping a silent broker. A dead connection is noticed within twice as long.",
+        description=(
+            "How often to ping a silent broker, in whole seconds, 1s to 18h12m15s. A dead connection is noticed within "
+            "twice as long."
+        ),
         examples=["30s"],
     )
     decode: Decode = Field(
@@ -204,8 +209,8 @@ class Mqtt(Source):
     max: Annotated[Size, AfterValidator(_max)] = Field(
         default=1024 * 1024,
         description=(
-            "The largest message, its topic and properties included. A larger one is left out as it comes, and "
-            "streams are told with a gap."
+            "The largest message, its topic and properties included, 128B to 16MiB. A larger one is left out as it "
+            "comes, and streams are told with a gap."
         ),
         examples=["256KiB"],
     )

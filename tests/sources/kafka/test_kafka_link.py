@@ -82,10 +82,11 @@ async def test_k03_every_broker_is_tried_and_the_reasons_are_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     gone = f"127.0.0.1:{port}"
-    assert await refused(gone, gone) == f"{gone} refuses connections"
+    reason = f"{gone} refuses connections: nothing listens there (is the broker started, is the port right?)"
+    assert await refused(gone, gone) == reason
     async with listening(hang_up) as one, listening(silent) as two:
         told = await refused(gone, one, two)
-    assert told.startswith(f"{gone} refuses connections; {one} closed")
+    assert told.startswith(f"{reason}; {one} closed")
     assert told.endswith("; and 1 more")
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from aiokafka import errors
+from structlog.testing import capture_logs
 
 from bridge.event import Loss
 from bridge.position import Part, Position
@@ -92,7 +93,10 @@ async def test_k22_damage_costs_no_record_around_it(remedy: Remedy, consumer: Fa
     with pytest.raises(errors.CorruptRecordException) as raised:
         await consumer.getmany()
     assert consumer.places[first] == 10
-    await remedy.damaged(raised.value)
+    with capture_logs() as lines:
+        await remedy.damaged(raised.value)
+    told = [(line["topic"], line["partition"], line["offset"], line["records"]) for line in lines]
+    assert told == [(second.topic, 1, 4, 2)]
     heard = [
         each if isinstance(each, Loss) else (each.facts["partition"], each.facts["offset"]) for each in outlet.heard
     ]

@@ -36,7 +36,7 @@ def caused(cause: BaseException) -> kafka.KafkaConnectionError:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ConnectionRefusedError(111, "refused"), "refuses connections"),
+        (ConnectionRefusedError(111, "refused"), "nothing listens there (is the broker started, is the port right?)"),
         (socket.gaierror(-2, "Name or service not known"), "cannot be resolved"),
         (TimeoutError(), "does not answer"),
         (kafka.RequestTimedOutError(), "does not answer"),

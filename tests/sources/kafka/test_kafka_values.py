@@ -14,7 +14,8 @@ from tests.fake_kafka import Outlet, record
 async def test_text_without_a_content_type_is_taken_as_it_is() -> None:
     """Other bytes are base64, and a content type decides over both."""
     read = await Values("auto", None).reading([])
-    assert read(b"a", "") == Decoded(b"a", "")
+    assert read(b"a", "") is None
+    assert read("é".encode(), "") is None
     assert read(b"\xff", "") == Decoded("/w==", "application/octet-stream", is_base64=True)
     assert read(b"a", "image/png") == Decoded("YQ==", "image/png", is_base64=True)
 

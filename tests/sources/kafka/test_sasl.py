@@ -61,7 +61,11 @@ def test_tls_goes_with_and_without() -> None:
         ({"mechanism": "PLAIN"}, "PLAIN needs a `username` and a `password`"),
         ({"mechanism": "PLAIN", "username": "bridge"}, "PLAIN needs a `username` and a `password`"),
         ({"mechanism": "SCRAM-SHA-256", "password": {"env": "PASSWORD"}}, "SCRAM-SHA-256 needs a `username`"),
-        ({"mechanism": "PLAIN", **USER, "token": {"file": "t"}}, "a `token` is for the mechanism OAUTHBEARER"),
+        (
+            {"mechanism": "PLAIN", **USER, "token": {"file": "t"}},
+            "PLAIN goes with a `username` and a `password`; a `token` goes with OAUTHBEARER",
+        ),
+        ({"mechanism": "PLAIN", "token": {"file": "t"}}, "a `token` goes with OAUTHBEARER"),
         ({"mechanism": "PLAIN", **USER, "username": ""}, "at least 1 character"),
         ({"mechanism": "PLAIN", **USER, "username": "a\0b"}, "a NUL"),
         ({"mechanism": "PLAIN", **USER, "password": {"env": "NUL"}}, "a NUL"),
@@ -69,7 +73,11 @@ def test_tls_goes_with_and_without() -> None:
         ({"mechanism": "OAUTHBEARER"}, "OAUTHBEARER needs a `token`"),
         ({"mechanism": "OAUTHBEARER", "token": SECRET}, "valid dictionary"),
         ({"mechanism": "OAUTHBEARER", "token": {"env": "PASSWORD"}}, "Field required"),
-        ({"mechanism": "OAUTHBEARER", "token": {"file": "t"}, **USER}, "has a `token` alone"),
+        (
+            {"mechanism": "OAUTHBEARER", "token": {"file": "t"}, **USER},
+            "OAUTHBEARER goes with a `token` alone; a `username` and a",
+        ),
+        ({"mechanism": "OAUTHBEARER", **USER}, "OAUTHBEARER goes with a `token` alone"),
     ],
 )
 def test_what_does_not_go_together_is_refused(keys: dict[str, object], said: str) -> None:

@@ -19,6 +19,11 @@ def asked(peer: Any) -> list[tuple[dict[str, int], int | None]]:
     return [(dict(each.filters), each.properties.get(packets.SUBSCRIPTION)) for each in peer.asked]
 
 
+def look(peer: Any) -> bytes:
+    """Return the properties of what the first subscription brings."""
+    return packets.properties((packets.SUBSCRIPTION, asked(peer)[0][1]))
+
+
 async def test_a_new_session_is_looked_into_and_then_subscribed_to(fake):
     """A look brings what is retained, under an identifier that tells; the subscription replaces it."""
     async with listening(fake.url, "a/{x}", "b/{x}") as heard:
@@ -82,6 +87,26 @@ async def test_a_session_that_misses_a_topic_is_completed(fake):
         again = await fake.welcomed(session=True)
         await heard.comes_up(2)
         assert again.filters.keys() == {"a/+", "b/+"}
+
+
+async def test_a_retained_message_that_does_not_come_again_is_told_with_the_gap_alone(fake):
+    """Nobody says which one was the last, so it may be on its way: no deletion is made of it."""
+    async with listening(fake.url, "a/{x}") as heard:
+        peer = await fake.welcomed()
+        await heard.comes_up()
+        for each in ("a/1", "a/2"):
+            peer.publish(each, b"1", retain=True, properties=look(peer))
+        await heard.payloads(2)
+        peer.close()
+        again = await fake.welcomed()
+        await heard.comes_up(2)
+        again.publish("a/1", b"1", retain=True, properties=look(again))
+        again.publish("a/3", b"3", retain=True, properties=look(again))
+        await heard.payloads(3)
+        assert [each.subject for each in heard.messages] == ["a/1", "a/2", "a/3"]
+        assert not any(each.is_tombstone for each in heard.messages)
+        assert [loss.reason for loss in heard.losses] == ["broker_session_lost"]
+        assert heard.heard.index(heard.losses[0]) == 2
 
 
 async def test_a_burst_is_cut_into_batches(fake, monkeypatch):

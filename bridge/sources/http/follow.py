@@ -1,0 +1,93 @@
+"""One run of the source: who is polled, and how it stands with all of them.
+
+The source is up as long as one address works, or none has failed yet: to wait for listeners is no fault. It is down
+when the last poll of every address that is polled has failed.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from bridge.errors import SourceError
+from bridge.event import Message
+from bridge.sources.base import Outlet, Place
+from bridge.sources.http.detail import detail
+from bridge.sources.http.memory import Memory
+from bridge.sources.http.plan import Plan
+from bridge.sources.http.polite import Chance
+from bridge.sources.http.poller import Poller
+from bridge.sources.schedule import SYSTEM
+from bridge.sources.web.attend import Attendance
+from bridge.sources.web.client import Client
+
+CHANCE: Final = Chance(SYSTEM, random.uniform)
+
+
+class Follower:
+    """One run."""
+
+    def __init__(self, plan: Plan, outlet: Outlet, place: Place, chance: Chance) -> None:
+        self._plan = plan
+        self._outlet = outlet
+        self._place = place
+        self._chance = chance
+        # Twice as many as are polled: who looks at one page after another finds the last ones as they were.
+        kept = place.kept.setdefault("http", Memory(plan.rules, 2 * plan.at_once))
+        self._memory = kept if isinstance(kept, Memory) else Memory(plan.rules, 2 * plan.at_once)
+        place.present = self.present
+        place.detail = lambda: detail(plan, self._memory, chance.clock)
+        if (entries := plan.entries()) is not None:
+            place.entries = lambda: entries
+
+    def present(self, captures: Mapping[str, str]) -> Sequence[Message]:
+        """Return what is known of an address, for a newcomer."""
+        known = self._memory.get(self._plan.asked(captures))
+        return known.emission.present() if known is not None else []
+
+    async def run(self) -> None:
+        """Poll what is listened to, until cancelled."""
+        demand = self._place.demand
+        if demand is None:
+            raise SourceError("nobody can listen to this source")
+        self._outlet.up()
+        async with Client(self._plan.remote) as client:
+            poller = Poller(self._plan, client, self._outlet, self._chance)
+            attendance = Attendance(
+                demand,
+                lambda captures: self._follow(poller, captures),
+                linger=self._plan.linger,
+                at_once=self._plan.at_once,
+            )
+            await attendance.run()
+
+    async def _follow(self, poller: Poller, captures: Mapping[str, str]) -> None:
+        asked = self._plan.asked(captures)
+        known = self._memory.enter(asked)
+        try:
+            async with aclosing(poller.follow(known)) as polls:
+                async for _ in polls:
+                    self._judge()
+        finally:
+            for each in self._memory.leave(asked):
+                if removed := each.emission.retract(self._chance.clock.wall()):
+                    self._outlet.emit(removed)
+
+    def _judge(self) -> None:
+        """Tell how the source is, after a poll."""
+        words = ""
+        for known in self._memory:
+            if not known.is_polled or not known.polled_at:
+                continue
+            if not known.words and known.replies:
+                self._outlet.up()
+                return
+            # Those of the first: which of them was asked last changes all the time, and is no news.
+            words = words or known.words
+        if words:
+            self._outlet.down(words)
+
+
+async def follow(plan: Plan, outlet: Outlet, place: Place, chance: Chance = CHANCE) -> None:
+    """Poll until cancelled."""
+    await Follower(plan, outlet, place, chance).run()

@@ -1,0 +1,102 @@
+"""An application's bare stream behind nginx, which cuts what is idle for three seconds; and the same one relayed."""
+
+import asyncio
+
+import pytest_asyncio
+
+from tests.e2e.page import Listener
+from tests.e2e.programs import IDLE_LIMIT, nginx, until
+from tests.http_server import HttpServer, Request, Wire
+from tests.upstream import HEAD, event
+
+ROUTES = """
+sources:
+  app: { kind: sse, url: "%s" }
+routes:
+  /relayed: { from: app, heartbeat: 1s, retry: { exact: 1s } }
+"""
+
+#: The bare stream, past the bridge, without what would hold its events up.
+BARE = "location /bare { proxy_pass %s; proxy_buffering off; }"
+
+
+class Application:
+    """Sends what a test says to all who listen; no ids, no heartbeats, no replay."""
+
+    def __init__(self) -> None:
+        self.wires: set[Wire] = set()
+
+    async def __call__(self, request: Request, wire: Wire) -> None:
+        """Keep a listener for as long as it stays."""
+        await wire.send(HEAD)
+        self.wires.add(wire)
+        try:
+            await wire.left()
+        finally:
+            self.wires.discard(wire)
+
+    async def say(self, text: str) -> None:
+        """Send an event."""
+        for wire in list(self.wires):
+            await wire.send(event(text))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def application(stack):
+    """Run the application; return it with its server."""
+    made = Application()
+    return made, await stack.enter_async_context(HttpServer.serving(made))
+
+
+async def test_a_bare_stream_dies_where_a_relayed_one_lives(
+    run, stack, tmp_path, free_ports, page, context, application
+):
+    """Each silence of the application cuts the one and costs it an event; the other hears them all."""
+    app, server = application
+    bridge = await run(ROUTES % server.url("/stream"))
+    front = nginx(tmp_path / "nginx", free_ports(), bridge.url, BARE % server.url())
+    url = await stack.enter_async_context(front)
+    bare, relayed = Listener(page), Listener(await context.new_page())
+    for each, path in ((bare, "/bare"), (relayed, "/relayed")):
+        await each.page.goto(url)
+        await each.open(path)
+    await relayed.opened()
+    # nginx sends the head with the first bytes after it, so the page does not know yet that the bare one is open.
+    await until(lambda: _are(app, 2), "nginx and the bridge read the application")
+    await app.say("one")
+    for each in (bare, relayed):
+        await each.heard(1)
+    await until(lambda: _are(app, 1), "nginx has cut the bare stream", patience=4 * IDLE_LIMIT)
+    await app.say("two")
+    await relayed.heard(2)
+    await until(lambda: _are(app, 2), "the bare stream is back")
+    await app.say("three")
+    assert [each.data for each in await relayed.heard(3)] == ["one", "two", "three"]
+    assert [each.data for each in await bare.heard(2)] == ["one", "three"]
+    assert await relayed.page.evaluate("[log.opened, log.errors]") == [1, 0]
+    assert await bare.page.evaluate("log.errors") >= 1
+
+
+async def test_a_relayed_stream_is_replayed_to_who_was_away(
+    run, stack, lay, tmp_path, free_ports, page, listener, application
+):
+    """The application gives no ids; the bridge does."""
+    app, server = application
+    bridge = await run(ROUTES % server.url("/stream"))
+    cable = await lay(await stack.enter_async_context(nginx(tmp_path / "nginx", free_ports(), bridge.url)))
+    await page.goto(cable.url)
+    await listener.open("/relayed")
+    await listener.opened()
+    await until(lambda: _are(app, 1), "the bridge reads the application")
+    await app.say("one")
+    await listener.heard(1)
+    cable.cut()
+    await asyncio.gather(*(app.say(text) for text in ("two", "three")))
+    cable.mend()
+    seen = await listener.heard(3)
+    assert [(each.name, each.data) for each in seen] == [("message", text) for text in ("one", "two", "three")]
+    assert len(app.wires) == 1
+
+
+async def _are(app: Application, readers: int) -> bool:
+    return len(app.wires) == readers

@@ -1,0 +1,150 @@
+"""Routes of sources that work only for who listens: who may ask for what, and what a newcomer is given."""
+
+from bridge.event import Message
+from bridge.gateway.connection import HIGH_WATER, SLICE
+from tests.gateway.asked import Asking, Desk
+from tests.support import Client, Served, running, until
+
+#: `configured` puts the sources of the test in the place of these.
+ROUTES = """
+sources: {rates: {kind: push, subject: "{currency}"}}
+routes:
+  /rates/{currency}: {from: rates}
+"""
+
+
+async def opened(served: Served, path: str, desk: Desk, *, listeners: int) -> Client:
+    """Open a stream, and wait until the source knows of so many."""
+    client = await served.open(path)
+    await until(lambda: sum(desk.wanted.values()) == listeners)
+    return client
+
+
+async def answer(served: Served, path: str, method: str = "GET") -> tuple[int, str]:
+    """Return the status of an answer that is no stream, and its body."""
+    client = await served.connect()
+    await client.ask(path, method=method, headers="Connection: close\r\n")
+    body = await client.rest()
+    return client.status, body.decode()
+
+
+async def test_the_source_knows_which_addresses_are_listened_to():
+    """Streams of one address count together; the last that leaves ends it."""
+    desk = Desk()
+    async with running(ROUTES, {"rates": Asking(desk=desk)}) as served:
+        first = await opened(served, "/rates/EUR", desk, listeners=1)
+        second = await opened(served, "/rates/EUR", desk, listeners=2)
+        await opened(served, "/rates/USD", desk, listeners=3)
+        assert desk.wanted == {(("currency", "EUR"),): 2, (("currency", "USD"),): 1}
+        first.reset()
+        second.close()
+        await until(lambda: desk.wanted == {(("currency", "USD"),): 1})
+
+
+async def test_a_name_that_a_route_fixes_is_part_of_the_address():
+    """Its subscribers give none."""
+    desk = Desk()
+    text = ROUTES + "  /euro: {from: rates, bind: {currency: EUR}}\n"
+    async with running(text, {"rates": Asking(desk=desk)}) as served:
+        await opened(served, "/euro", desk, listeners=1)
+        await opened(served, "/rates/EUR", desk, listeners=2)
+        assert desk.wanted == {(("currency", "EUR"),): 2}
+
+
+async def test_what_may_not_be_asked_for_is_404_in_words_and_asks_for_nothing():
+    """HEAD is answered alike, without the words."""
+    desk = Desk()
+    async with running(ROUTES, {"rates": Asking(desk=desk)}) as served:
+        await until(lambda: desk.place)
+        assert await answer(served, "/rates/XXX") == (404, "currency: expected one of EUR, USD, NOK\n")
+        assert (await answer(served, "/rates/XXX", "HEAD"))[0] == 404
+        assert not desk.wanted
+        assert not served.bridge.bus.routes[0].channels
+
+
+async def test_past_the_bound_of_addresses_a_newcomer_is_told_to_come_back():
+    """Those that are listened to take more listeners all the same."""
+    desk = Desk()
+    async with running(ROUTES, {"rates": Asking(desk=desk, most=1)}) as served:
+        first = await opened(served, "/rates/EUR", desk, listeners=1)
+        await opened(served, "/rates/EUR", desk, listeners=2)
+        refused = await served.open("/rates/USD")
+        await refused.rest()
+        assert refused.status == 200
+        assert refused.blocks[0].names == ["retry"]
+        assert served.bridge.streams.refused == {"addresses": 1}
+        first.reset()
+        await until(lambda: sum(desk.wanted.values()) == 1)
+
+
+async def test_a_newcomer_is_greeted_with_the_value_of_its_address():
+    """Whoever resumes is not."""
+    desk = Desk()
+    desk.values = {"EUR": "1.08", "USD": "1"}
+    async with running(ROUTES, {"rates": Asking(desk=desk)}) as served:
+        await until(lambda: desk.outlet)
+        client = await served.open("/rates/EUR")
+        assert (await client.event()).data == "1.08"
+        desk.emit("EUR", Message(payload="1.09", time=0.0))
+        assert (await client.event()).data == "1.09"
+        back = await served.open("/rates/EUR", headers=f"Last-Event-ID: {client.last_event_id}\r\n")
+        desk.emit("EUR", Message(payload="1.10", time=0.0))
+        assert (await back.event()).data == "1.10"
+
+
+# -- changes of a document
+
+
+async def test_changes_follow_the_whole_document():
+    """A newcomer has the document first, then what changed since; who resumes has the changes alone."""
+    desk = Desk()
+    async with running(ROUTES, {"rates": Asking(desk=desk, sends_changes=True)}) as served:
+        await until(lambda: desk.outlet)
+        desk.values["EUR"] = "whole 1"
+        first = await served.open("/rates/EUR")
+        assert (await first.event()).data == "whole 1"
+        desk.values["EUR"] = "whole 2"
+        desk.emit("EUR", Message(payload="change 2", time=0.0, type="patch"))
+        heard = await first.event()
+        assert (heard.event, heard.data) == ("patch", "change 2")
+        second = await served.open("/rates/EUR")
+        assert (await second.event()).data == "whole 2"
+        first.reset()
+        desk.values["EUR"] = "whole 3"
+        desk.emit("EUR", Message(payload="change 3", time=0.0, type="patch"))
+        assert (await second.event()).data == "change 3"
+        back = await served.open("/rates/EUR", headers=f"Last-Event-ID: {first.last_event_id}\r\n")
+        assert (await back.event()).data == "change 3"
+
+
+async def test_an_id_whose_changes_are_lost_gets_a_gap_and_the_whole():
+    """The page throws away what it had: the changes that it lacks are nowhere any more."""
+    desk = Desk()
+    async with running(ROUTES, {"rates": Asking(desk=desk, sends_changes=True)}) as served:
+        await until(lambda: desk.outlet)
+        desk.values["EUR"] = "whole"
+        desk.emit("EUR", Message(payload="old change", time=0.0, type="patch"))
+        client = await served.open("/rates/EUR", headers="Last-Event-ID: feedbeef-7\r\n")
+        assert (await client.event()).data == "whole"
+        [gap] = client.gaps
+        assert gap["reason"] == "epoch"
+        assert [block.event for block in client.blocks if block.data] == ["bridge.gap", "snapshot"]
+        desk.emit("EUR", Message(payload="new change", time=0.0, type="patch"))
+        assert (await client.event()).data == "new change"
+
+
+async def test_who_falls_behind_on_changes_comes_back_for_the_whole():
+    """Changes with a gap in them could not be applied, so the stream ends instead of going on behind one."""
+    desk = Desk()
+    desk.values["EUR"] = "whole"
+    text = ROUTES.replace("{from: rates}", "{from: rates, slow: gap, history: {events: 10}}")
+    async with running(text, {"rates": Asking(desk=desk, sends_changes=True)}) as served:
+        await until(lambda: desk.outlet)
+        client = await served.open("/rates/EUR", receive=4096)
+        big = "x" * (HIGH_WATER + SLICE)
+        for number in range(40):
+            desk.emit("EUR", Message(payload=f"{number} {big}", time=0.0, type="patch"))
+        await client.rest()
+        bye = (await client.control("bye")).told
+        assert bye["reason"] == "slow"
+        assert not [block for block in client.blocks if block.event == "bridge.gap"]
