@@ -7,6 +7,7 @@ from functools import partial
 
 from bridge.bounds import Bounds as History
 from bridge.bus import Bounds, Bus
+from bridge.channel import Channel
 from bridge.config.address import RouteAddress
 from bridge.config.model import Config, Last, RouteSpec
 from bridge.demand import Demand
@@ -146,6 +147,7 @@ def _supply(route: Route, sources: Sequence[Intake], bus: Bus) -> Supply:
     supply = Supply(
         route=route,
         greet=partial(_greet, route, sources, bus),
+        refill=partial(_refill, route, sources, bus),
         is_delta=any(intake.spec.source.is_delta for intake in sources),
         asks=tuple(
             Asking(demand, intake.spec.source.rules(), route.feeds[intake.place.name].bind)
@@ -175,6 +177,14 @@ def _greet(route: Route, sources: Sequence[Intake], bus: Bus, captures: Mapping[
         events = intake.inlet.events(messages)
         frames += [route.frame(intake.place.name, event, f"{bus.epoch}-{bus.draw()}") for event in events]
     return frames
+
+
+def _refill(route: Route, sources: Sequence[Intake], bus: Bus, channel: Channel) -> None:
+    """Put the present values into a channel that was forgotten for want of room, whose source sends no more of them."""
+    for intake in sources:
+        if intake.spec.source.is_asked:
+            messages = intake.place.present({**route.feeds[intake.place.name].bind, **channel.captures})
+            bus.refill(route, channel, intake.place.name, intake.inlet.events(messages))
 
 
 def _visit(route: Route, intake: Intake, mark: str) -> AsyncGenerator[Piece]:

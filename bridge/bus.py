@@ -123,6 +123,13 @@ class Bus:
                     channel.append([Record(self.seq, self._clock(), frame, is_control=True)], self._clock())
         return frame
 
+    def refill(self, route: Route, channel: Channel, source: str, events: Sequence[Event]) -> None:
+        """Append what is there now to a channel that was forgotten meanwhile, and to no other."""
+        for found, records in route.accept(source, events, self._draw(events), self.epoch).items():
+            if found is channel:
+                channel.append(records, self._clock())
+        self._keep_bounds()
+
     def end(self, source: str) -> None:
         """Tell that nothing more will come of the source; a route whose sources have all ended ends its streams."""
         for route in self._wanted.get(source, ()):

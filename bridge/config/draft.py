@@ -214,12 +214,10 @@ def _tell_kind(node: Node, kind: Node | None, problems: Problems) -> None:
     known = listed(KINDS)
     if kind is None:
         problems.at_key(node, f"`kind` is missing: one of {known}")
-    elif kind.text in unbuilt.KINDS:
-        problems.add(kind, f"the kind `{kind.text}` is not built yet; there is {known}")
     elif kind.value is None:
         problems.add(kind, "has no value: give one, or remove the key")
     else:
-        near = hint(kind.text, [*KINDS, *unbuilt.KINDS]) if kind.text else ""
+        near = hint(kind.text, KINDS) if kind.text else ""
         problems.add(kind, f"there is no such kind: one of {known}{near}")
 
 

@@ -270,12 +270,11 @@ def _plain_type(described: Mapping[str, Any]) -> str:
 
 def _later() -> str:
     keys = ", ".join(f"`{key}`" for key in sorted(unbuilt.ROUTE | unbuilt.SOURCE | unbuilt.SERVER))
-    kinds = ", ".join(f"`{kind}`" for kind in sorted(unbuilt.KINDS))
     values = "`slow: conflate`, `slow: { sample: … }`, `auth` with issuers, `auth: { require: … }`"
     return (
         "## Not built yet\n\n"
         "These belong to the language and are refused as such, never accepted and ignored.\n\n"
-        f"- Kinds of sources: {kinds}.\n- Keys: {keys}.\n- Values: {values}.\n"
+        f"- Keys: {keys}.\n- Values: {values}.\n"
         "- Expressions in `event`, `key`, `capture` and `bind`: names and plain paths alone.\n"
     )
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-KINDS: Final = frozenset[str]()
-
 SERVER: Final = frozenset({"prestop", "age", "canary", "workers"})
 ROUTE: Final = frozenset({"where", "data", "tests", "on_error", "params", "durable", "canary"})
 SOURCE: Final = frozenset({"redact", "where", "data", "tests", "on_error"})

@@ -48,6 +48,8 @@ class Beginning:
             return opening, read_back(back, mark, lambda: supply.back(captures), subscription)
         if supply.is_delta:
             return self._whole(supply, subscription, want), None
+        if supply.route.terms.start is not None and not subscription.channel.events:
+            supply.refill(subscription.channel)
         opening = self._open(subscription, want)
         if supply.route.terms.start is None and want == Want():
             opening += self._greeting(supply, subscription)

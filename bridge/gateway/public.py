@@ -168,7 +168,8 @@ class Public:
 
     def _behind(self, path: str) -> Behind | None:
         """Return the application that a path may be passed on to; None for none, and for what is ours."""
-        if self.proxy is None or beneath(path, OURS) is not None:
+        ours = (OURS, self.router.base + OURS)
+        if self.proxy is None or any(beneath(path, each) is not None for each in ours):
             return None
         upstream = self.proxy.find(path)
         return None if upstream is None else Behind(self.proxy, upstream)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bridge.chain import Where
+from bridge.channel import Channel
 from bridge.demand import Demand
 from bridge.params import Param
 from bridge.position import Position
@@ -94,6 +95,10 @@ def _none(_: Mapping[str, str]) -> None:
     """Stand in for a source that cannot be read back."""
 
 
+def _leave(_: Channel) -> None:
+    """Stand in for sources that know nothing of a new channel."""
+
+
 def _nothing(_: Mapping[str, str]) -> Sequence[bytes]:
     """Stand in for sources that have no present value."""
     return ()
@@ -106,6 +111,8 @@ class Supply:
     route: Route
     #: Frames that greet a newcomer to a channel of these captures: values of this very moment.
     greet: Callable[[Mapping[str, str]], Sequence[bytes]] = _nothing
+    #: Append the same to such a channel, where it is new and yet something is known.
+    refill: Callable[[Channel], None] = _leave
     #: What is live are changes of what `greet` gives, so whoever lost one needs that anew.
     is_delta: bool = False
     #: Sources that are told who listens.

@@ -164,20 +164,74 @@ KEYS: Final = (
     bad("source's name", "letters, digits", "version: 1\nsources:\n  §a b: { kind: push }\n"),
 )
 
+
+def polled(line: str) -> str:
+    """Return a file whose one source is polled, with this in its mapping."""
+    return source(f"{{ kind: http, every: 1s, {line} }}")
+
+
+def whole(line: str) -> str:
+    """Return the same, marked as a whole."""
+    return polled(line).replace("  it: {", "  §it: {", 1)
+
+
+LISTENED: Final = """\
+version: 1
+sources:
+  it: { kind: http, every: 1s, url: "http://h/{x}", params: { x: { in: [a] } } }
+routes:
+  §/it: { from: it }
+"""
+
+ASKED: Final = (
+    bad(
+        "polled without an address",
+        "sources.it.url: is missing",
+        "version: 1\nsources:\n  §it: { kind: http, every: 1s }\n",
+    ),
+    bad("polled without a pace", "`every`", "version: 1\nsources:\n  §it: { kind: http, url: http://h/ }\n"),
+    bad("polled at an interval of nothing", "100ms to 366d", source("{ kind: http, url: http://h/, every: §0s }")),
+    bad("link-local address", "link-local", whole("url: http://169.254.169.254/latest/meta-data")),
+    bad("link-local address of IPv6", "link-local", whole('url: "http://[fe80::1]/"')),
+    bad("metadata by name", "hands out credentials", whole("url: http://metadata.google.internal/")),
+    bad("address as one number", "usual form", polled("url: §http://2852039166/")),
+    bad("address in hexadecimal", "usual form", polled("url: §http://0xa9fea9fe/")),
+    bad("password in an address", "ends up in logs", polled("url: §http://u:HUNTER2@h/")),
+    bad("key in an address", "ends up in logs", polled("url: §http://h/?api_key=HUNTER2")),
+    bad("fragment", "is not sent", polled("url: §http://h/#HUNTER2")),
+    bad("another scheme", "begins with http", polled("url: §file:///HUNTER2")),
+    bad("name in the host", "never in the host", polled('url: §"http://{x}.h/", params: { x: { in: [a] } }')),
+    bad("name without a rule", "needs a rule", source('§{ kind: http, every: 1s, url: "http://h/{x}" }')),
+    bad("rule without a name", "does not have", polled("url: http://h/, params: §{ x: { in: [a] } }")),
+    bad("two rules in one", "expected one of", polled('url: "http://h/{x}", params: { x: §{ in: [a], pattern: b } }')),
+    bad("rule that is no expression", "RE2", polled('url: "http://h/{x}", params: { x: { pattern: §"(HUNTER2" } }')),
+    bad("header of two lines", "line break", polled('url: http://h/, headers: §{ X-A: "a\\r\\nHUNTER2" }')),
+    bad("header that is ours", "of the connection", polled("url: http://h/, headers: §{ Host: HUNTER2 }")),
+    bad("token in plain text", "plain text", polled("url: http://h/, bearer: §HUNTER2")),
+    bad("body of a GET", "goes with `method: POST`", whole("url: http://h/, body: x")),
+    bad("pointer without a slash", "begins with a slash", polled("url: http://h/, emit: items, items: §HUNTER2")),
+    bad("changes of items", "goes with `emit: changes`", whole("url: http://h/, emit: items, delta: json-patch")),
+    bad("endless timeout", "100ms to 10m", polled("url: http://h/, timeout: §2h")),
+    bad("silence of nothing", "1s to 1h", source("{ kind: sse, url: http://h/, silence: §0s }")),
+    bad("no subscriber gives the name", "needs `x`", LISTENED),
+    bad("application of another scheme", "address of an application", server("{ upstream: §ftp://HUNTER2 }")),
+    bad("application at a link-local address", "link-local", server("{ upstream: §http://169.254.169.254 }")),
+    bad(
+        "application that is the bridge",
+        "back to the bridge",
+        server("{ listen: 127.0.0.1:8080, upstream: §http://127.0.0.1:8080 }"),
+    ),
+)
+
 UNBUILT: Final = (
     *(
-        bad(f"kind {kind}", f"`{kind}` is not built yet", source(f"{{ kind: §{kind}, url: HUNTER2 }}"))
-        for kind in ("http", "sse")
-    ),
-    *(
         bad(f"route's {key}", f"`{key}` is not built yet", route(f"{{ from: clock, §{key}: HUNTER2 }}"))
-        for key in ("where", "data", "tests", "on_error", "params", "durable", "shared")
+        for key in ("where", "data", "tests", "on_error", "params", "durable")
     ),
     *(
         bad(f"server's {key}", f"`{key}` is not built yet", server(f"{{ §{key}: HUNTER2 }}"))
-        for key in ("upstream", "upstreams", "prestop", "age", "canary")
+        for key in ("prestop", "age", "canary", "workers")
     ),
-    bad("source's params", "`params` is not built yet", source("{ kind: push, §params: HUNTER2 }")),
     bad("positions of a source without", "has no positions", route("{ from: users, ids: §position }")),
     bad(
         "positions of a group",
@@ -224,6 +278,41 @@ SERVER: Final = (
     bad("page that is not there", "no such file or folder", server("{ pages: { /a: §./HUNTER2 } }")),
     bad("page of ours", "the bridge's own", server("{ pages: { §/-/a: / } }")),
     bad("page that climbs", "`..`", server("{ pages: { §/../a: / } }")),
+    bad("upstream without a scheme", "the address of an application", server("{ upstream: §HUNTER2:3000 }")),
+    bad("upstream of another scheme", "the address of an application", server("{ upstream: §ftp://HUNTER2 }")),
+    bad("upstream as a number", "the address of an application", server("{ upstream: §3000 }")),
+    bad("upstream with a user", "without a user", server("{ upstream: §'http://a:HUNTER2@app:3000' }")),
+    bad("upstream with a path", "ends with its port", server("{ upstream: §'http://app:3000/HUNTER2' }")),
+    bad("upstream with a query", "ends with its port", server("{ upstream: §'http://app:3000?HUNTER2' }")),
+    bad("upstream with a name", "never in the host", server('{ upstream: §"http://{HUNTER2}:3000" }')),
+    bad("upstream with an impossible port", "port", server("{ upstream: §'http://app:99999' }")),
+    bad("upstream that is a metadata service", "metadata", server("{ upstream: §'http://169.254.169.254' }")),
+    bad("upstream within IPv6's clothes", "metadata", server("{ upstream: §'http://[::ffff:169.254.169.254]' }")),
+    bad("upstream that is ourselves", "leads back", server("{ listen: '127.0.0.1:8080', upstream: §'http://localhost:8080' }")),
+    bad("upstream that is the admin port", "leads back", server("{ upstream: §'http://127.0.0.1:9090' }")),
+    bad("socket without a path", "path of a Unix socket", server("{ upstream: §'unix:' }")),
+    bad("socket with a long path", "at most 107 bytes", server(f"{{ upstream: §'unix:/{'a' * 200}' }}")),
+    bad("tls without https", "https://", server("{ upstream: §{ url: 'http://app', tls: {} } }")),
+    bad("timeout without a unit", "write `60s`", server("{ upstream: { url: 'http://app', timeout: §60 } }")),
+    bad("no time to connect", "10ms", server("{ upstream: { url: 'http://app', connect: §0s } }")),
+    bad("host that is neither", "`keep` or `target`", server("{ upstream: { url: 'http://app', host: §HUNTER2 } }")),
+    bad("health without a slash", "expected a path", server("{ upstream: { url: 'http://app', health: §HUNTER2 } }")),
+    bad("no connections", "1", server("{ upstream: { url: 'http://app', connections: §0 } }")),
+    bad("exception that is no host", "hosts and", server("{ upstream: { url: 'http://app', allow: §[a/b] } }")),
+    bad("unknown key of upstream", "HUNTER", server("{ upstream: { url: 'http://app', §HUNTER: HUNTER2 } }")),
+    bad("prefix of the whole", "strip_prefix", server("{ upstream: { url: 'http://app', §strip_prefix: true } }")),
+    bad("upstreams that are none", "expected a mapping", server("{ upstreams: §HUNTER2 }")),
+    bad("upstreams without a slash", "begins with a slash", server("{ upstreams: { §api: 'http://app' } }")),
+    bad("upstreams of ours", "the bridge's own", server("{ upstreams: { §/-/a: 'http://app' } }")),
+    bad("upstreams that climb", "`..`", server("{ upstreams: { §/../a: 'http://app' } }")),
+    bad("upstreams with a name", "neither names nor", server("{ upstreams: { §'/{a}': 'http://app' } }")),
+    bad("upstreams of everything", "is `server.upstream`", server("{ upstreams: { §/: 'http://app' } }")),
+    bad(
+        "upstreams that stand twice",
+        "another application has this path",
+        server("{ upstreams: { /a: 'http://app', §/a/: 'http://app' } }"),
+    ),
+    bad("upstream in the wrong place", "under `server`", "version: 1\n§upstream: HUNTER2\n"),
     bad("state that is a file", "this is a file", server("{ state: §/etc/passwd }")),
     bad("drain without a unit", "write `10s`", server("{ drain: §10 }")),
     bad(

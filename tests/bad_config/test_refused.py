@@ -17,6 +17,7 @@ CASES = [
     *cases.YAML,
     *cases.SECRETS,
     *cases.KEYS,
+    *cases.ASKED,
     *cases.UNBUILT,
     *cases.SERVER,
     *cases.ROUTES,

@@ -8,7 +8,15 @@ import pytest
 from bridge.gateway import connection
 from tests.support import LOOPS, ONE_LOOP
 
-ON_BOTH = {"test_connection.py", "test_pump.py", "test_stream.py", "test_feed.py"}
+ON_BOTH = {
+    "test_connection.py",
+    "test_events.py",
+    "test_exchange.py",
+    "test_feed.py",
+    "test_pump.py",
+    "test_stream.py",
+    "test_tunnel.py",
+}
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], AbstractEventLoop]]:

@@ -148,3 +148,20 @@ async def test_who_falls_behind_on_changes_comes_back_for_the_whole():
         bye = (await client.control("bye")).told
         assert bye["reason"] == "slow"
         assert not [block for block in client.blocks if block.event == "bridge.gap"]
+
+
+async def test_a_channel_that_was_forgotten_is_filled_anew():
+    """The source sends no more of what has not changed, but knows it: a table is whole for whoever comes later."""
+    desk = Desk()
+    text = ROUTES.replace("{from: rates}", "{from: rates, key: currency, start: snapshot}") + "limits: {channels: 1}\n"
+    async with running(text, {"rates": Asking(desk=desk)}) as served:
+        await until(lambda: desk.outlet)
+        desk.values = {"EUR": "1.08", "USD": "1"}
+        desk.emit("EUR", Message(payload="1.08", time=0.0))
+        desk.emit("USD", Message(payload="1", time=0.0))
+        first = await served.open("/rates/EUR")
+        assert (await first.event()).data == "1.08"
+        second = await served.open("/rates/EUR")
+        assert (await second.event()).data == "1.08"
+        desk.emit("EUR", Message(payload="1.09", time=0.0))
+        assert [(await client.event()).data for client in (first, second)] == ["1.09", "1.09"]

@@ -113,6 +113,7 @@ class Upload:
             raise ClientError(400, "the body of the request is malformed") from None
 
     async def _drained(self, writer: StreamWriter) -> None:
+        # Who leaves now is not noticed: what they sent before they left stands in the way of their FIN.
         try:
             async with asyncio.timeout(self._target.timeout):
                 await writer.drain()

@@ -22,8 +22,15 @@ _DIGEST: Final = 16
 
 
 def canonical(value: object) -> bytes:
-    """Return the canonical form of parsed JSON; raises `ReplyError` when it is nested too deeply."""
-    return orjson.dumps(_plain(value, MAX_DEPTH), option=orjson.OPT_SORT_KEYS)
+    """Return the canonical form of parsed JSON; raises `ReplyError` when it is nested too deeply.
+
+    Doubles within it that are integers become such in their place: a copy of a large reply would take as much memory
+    again, and bring in the garbage collector, which stops the loop also from another thread.
+    """
+    if isinstance(value, float):
+        return orjson.dumps(_number(value))
+    _settle(value, MAX_DEPTH)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def digest(value: object) -> bytes:
@@ -40,20 +47,18 @@ def _hash(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=_DIGEST).digest()
 
 
-def _plain(value: object, levels: int) -> object:
-    kind = type(value)
-    if kind is float:
-        return _number(value)
-    if kind is not dict and kind is not list:
-        return value
+def _settle(value: object, levels: int) -> None:
+    if not isinstance(value, dict | list):
+        return
     if not levels:
         raise ReplyError(f"the reply is nested too deeply: more than {MAX_DEPTH} levels")
-    if isinstance(value, dict):
-        return {key: _plain(each, levels - 1) for key, each in value.items()}
-    return [_plain(each, levels - 1) for each in value] if isinstance(value, list) else value
+    for name, each in value.items() if isinstance(value, dict) else enumerate(value):
+        # A name that is there already may be assigned within the loop over it.
+        if isinstance(each, float):
+            value[name] = _number(each)
+        elif isinstance(each, dict | list):
+            _settle(each, levels - 1)
 
 
-def _number(value: object) -> object:
-    if isinstance(value, float) and value.is_integer() and _LEAST <= value < _BEYOND:
-        return int(value)
-    return value
+def _number(value: float) -> float:
+    return int(value) if value.is_integer() and _LEAST <= value < _BEYOND else value

@@ -49,6 +49,11 @@ _PAGE: Final = ("<!doctype html", "<html")
 _HEAD: Final = 512
 
 
+#: Objects and lists of one reply. Sixteen megabytes of `[],` would be five millions of them: half a gigabyte, and a
+#: garbage collector that stops the loop for seconds. Those within texts are counted too, which no real reply notices.
+MAX_CONTAINERS: Final = 300_000
+
+
 class Document(NamedTuple):
     """A reply that has been read."""
 
@@ -111,7 +116,7 @@ def _guessed(body: bytes, media: MediaType) -> Document:
 
 
 def _json(body: bytes, media: MediaType, _: Rules) -> Document:
-    text = charset.document(body, media)
+    text = _counted(charset.document(body, media))
     try:
         value = strict.parse(text)
     except strict.NotJsonError as error:
@@ -119,8 +124,14 @@ def _json(body: bytes, media: MediaType, _: Rules) -> Document:
     return Document("json", text.strip(SPACE), media.name if media.is_json else JSON, value)
 
 
+def _counted(text: str) -> str:
+    if text.count("[") + text.count("{") > MAX_CONTAINERS:
+        raise ReplyError(f"the reply has more than {MAX_CONTAINERS} objects and lists")
+    return text
+
+
 def _lines(body: bytes, media: MediaType, rules: Rules) -> Document:
-    text = f"[{','.join(tables.lines(charset.document(body, media), rules.max_items))}]"
+    text = f"[{','.join(tables.lines(_counted(charset.document(body, media)), rules.max_items))}]"
     return Document("ndjson", text, JSON, orjson.loads(text))
 
 

@@ -116,9 +116,7 @@ class Poller:
                 await self._take(known, answer, body, address)
         finally:
             answer.close()
-        return (
-            fresh_for(_joined(answer.headers, "Cache-Control"), _joined(answer.headers, "Age")) if plan.obeys else 0.0
-        )
+        return _fresh(answer.headers) if plan.obeys else 0.0
 
     def _again(self, known: Known, answer: Answer) -> None:
         """Take in that nothing has changed."""
@@ -211,9 +209,10 @@ async def _weighed(emission: Emission, reply: Reply) -> News:
     return await asyncio.to_thread(emission.weigh, reply)
 
 
-def _joined(headers: CIMultiDictProxy[str], name: str) -> str:
-    """Return a header that may stand several times (RFC 9110, section 5.3)."""
-    return ", ".join(headers.getall(name, []))
+def _fresh(headers: CIMultiDictProxy[str]) -> float:
+    """Return for how long a reply is fresh; a header that stands several times is one list (RFC 9110, 5.3)."""
+    cache, age = (", ".join(headers.getall(name, [])) for name in ("Cache-Control", "Age"))
+    return fresh_for(cache, age)
 
 
 def _told(status: int) -> str:

@@ -46,15 +46,14 @@ class Follower:
         """Read, until cancelled or until the one address says that nothing will come any more."""
         self._place.detail = self._detail
         await self._recall()
-        keeping = asyncio.create_task(self._keep(), name=f"last ids of {self._plan.name}")
+        over = asyncio.Event()
+        keeping = asyncio.create_task(self._keep(over), name=f"last ids of {self._plan.name}")
         try:
             async with Client(self._plan.remote) as client:
                 await self._read(client)
         finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
-            await self._save()
+            over.set()
+            await keeping
 
     async def _read(self, client: Client) -> None:
         demand = self._place.demand
@@ -103,9 +102,12 @@ class Follower:
             self._memory.recall(ids)
             self._saved = ids
 
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY)
+    async def _keep(self, over: asyncio.Event) -> None:
+        """Write now and then, and at the end; one write at a time, so none is cut by cancelling it."""
+        while not over.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await over.wait()
             await self._save()
 
     async def _save(self) -> None:

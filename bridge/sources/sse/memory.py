@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -40,7 +40,7 @@ class Cursor(msgspec.Struct):
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
-    version: int = 1
+    version: Literal[1] = 1
     #: Ids by the hash of their address, the one that was heard of last at the end.
     ids: dict[str, str]
 

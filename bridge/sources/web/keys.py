@@ -4,21 +4,10 @@ All that can be known without a connection is checked here, and no message repea
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Final, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from bridge.params import Param
 from bridge.secret import Secret
@@ -26,7 +15,8 @@ from bridge.sources.base import Source
 from bridge.sources.tls import Tls
 from bridge.sources.web import headers, policy
 from bridge.sources.web.address import Address, host_fault, is_secret
-from bridge.sources.web.remote import Remote, Via, basic
+from bridge.sources.web.login import Basic, Proxy, Value, faulty, wrong
+from bridge.sources.web.remote import Remote, basic
 
 #: Different addresses that are asked at the same time. Each costs a task, a connection and a value kept.
 AT_ONCE, MAX_AT_ONCE = 100, 1_000
@@ -36,99 +26,13 @@ MAX_HEADERS: Final = 32
 MAX_QUERY: Final = 16
 MAX_ALLOW: Final = 100
 
-#: Bytes of a user's name and of a parameter's name.
-MAX_NAME: Final = 256
-
 _PARAMETER: Final = re.compile(r"[^\s&=#?]{1,256}")
-
-
-def _faulty(kind: str, check: Callable[[str], object]) -> Callable[[str], str]:
-    """Make a validator of what raises `ValueError` in words."""
-
-    def validate(value: str) -> str:
-        try:
-            check(value)
-        except ValueError as error:
-            raise _wrong(kind, str(error)) from None
-        return value
-
-    return validate
-
-
-def _wrong(kind: str, told: str) -> PydanticCustomError:
-    # As a value and not as the template, in which a brace would stand for something.
-    return PydanticCustomError(kind, "{told}", {"told": told})
-
-
-def _proxy(text: str) -> Address:
-    """Read a proxy's address; raises `ValueError` in words."""
-    address = Address.parse(text)
-    if address.is_tls or address.names or address.query or address.path.text != "/":
-        raise ValueError("expected a proxy's address, for example http://proxy:3128")
-    return address
-
-
-def _user(value: str) -> str:
-    if not value or ":" in value or not value.isprintable() or len(value.encode()) > MAX_NAME:
-        raise _wrong("username", f"expected a user name of 1 to {MAX_NAME} bytes, without a colon (RFC 7617)")
-    return value
-
-
-def _form(value: object) -> str:
-    """Tell a text from a secret, so that one is told of one fault and not of two."""
-    return "text" if isinstance(value, str) else "secret"
-
-
-#: A text, or a secret.
-Value = Annotated[
-    Annotated[str, Tag("text")] | Annotated[Secret, Tag("secret")],
-    Discriminator(_form),
-]
-
-
-class Basic(BaseModel):
-    """A user and a password."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    username: Annotated[str, AfterValidator(_user)] = Field(description="The user.", examples=["bridge"])
-    password: Secret = Field(description="The user's password.", examples=[{"file": "/run/secrets/api"}])
-
-
-class Proxy(BaseModel):
-    """A proxy between us and the other side."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    url: Annotated[str, AfterValidator(_faulty("proxy", _proxy))] = Field(
-        description="Where the proxy is. To reach https addresses it must know CONNECT.",
-        examples=["http://proxy:3128"],
-    )
-    username: Annotated[str, AfterValidator(_user)] | None = Field(
-        default=None, description="The user, where the proxy asks for one.", examples=["bridge"]
-    )
-    password: Secret | None = Field(
-        default=None, description="The user's password.", examples=[{"file": "/run/secrets/proxy"}]
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise _wrong("proxy", "`username` and `password` go together")
-        return self
-
-    def via(self) -> Via:
-        """Return it made ready."""
-        address = _proxy(self.url)
-        if self.username is None or self.password is None:
-            return Via(host=address.host, port=address.port)
-        return Via(host=address.host, port=address.port, credentials=basic(self.username, self.password))
 
 
 class Web(Source):
     """What a source that asks an HTTP server has for keys."""
 
-    url: Annotated[str, AfterValidator(_faulty("url", Address.parse))] = Field(
+    url: Annotated[str, AfterValidator(faulty("url", Address.parse))] = Field(
         description=(
             "Where to ask: `http://` or `https://`. A `{name}` in its path or in a value of its query is given by the "
             "subscriber and percent-encoded; each needs a rule in `params`."
@@ -207,10 +111,10 @@ class Web(Source):
         for name in names:
             if name not in value:
                 example = f"params: {{ {name}: {{ in: [a, b] }} }}"
-                raise _wrong("params", f"`url` has the name {name!r}, which needs a rule: {example}")
+                raise wrong("params", f"`url` has the name {name!r}, which needs a rule: {example}")
         for name in value:
             if name not in names:
-                raise _wrong("params", "a rule for a name that `url` does not have")
+                raise wrong("params", "a rule for a name that `url` does not have")
         return value
 
     @field_validator("query")
@@ -218,12 +122,12 @@ class Web(Source):
     def _check_query(cls, value: dict[str, str | Secret]) -> dict[str, str | Secret]:
         for name, given in value.items():
             if not _PARAMETER.fullmatch(name) or not name.isprintable():
-                raise _wrong("query", "expected the name of a parameter, for example api_key")
+                raise wrong("query", "expected the name of a parameter, for example api_key")
             text = given.reveal() if isinstance(given, Secret) else given
             if not text.isprintable():
-                raise _wrong("query", "a value has printable characters alone")
+                raise wrong("query", "a value has printable characters alone")
             if is_secret(name) and not isinstance(given, Secret):
-                raise _wrong("query", f"a secret cannot stand here in plain text: {headers.HOW}")
+                raise wrong("query", f"a secret cannot stand here in plain text: {headers.HOW}")
         return value
 
     @field_validator("headers")
@@ -233,9 +137,9 @@ class Web(Source):
         for name, given in value.items():
             text = given.reveal() if isinstance(given, Secret) else given
             if fault := headers.fault(name, text, is_secret=isinstance(given, Secret)):
-                raise _wrong("headers", fault)
+                raise wrong("headers", fault)
             if name.lower() in seen:
-                raise _wrong("headers", "a header stands here twice: case does not count in its name")
+                raise wrong("headers", "a header stands here twice: case does not count in its name")
             seen.add(name.lower())
         return value
 
@@ -243,7 +147,7 @@ class Web(Source):
     @classmethod
     def _check_bearer(cls, value: Secret | None) -> Secret | None:
         if value is not None and not headers.is_token68(value.reveal()):
-            raise _wrong("bearer", "expected a token of letters, digits and -._~+/= (RFC 6750, section 2.1)")
+            raise wrong("bearer", "expected a token of letters, digits and -._~+/= (RFC 6750, section 2.1)")
         return value
 
     @field_validator("allow")
@@ -251,19 +155,20 @@ class Web(Source):
     def _check_allow(cls, value: list[str]) -> list[str]:
         for text in value:
             if host_fault(text.strip("[]")):
-                raise _wrong("allow", "expected hosts and addresses, for example files.internal or 169.254.169.254")
+                raise wrong("allow", "expected hosts and addresses, for example files.internal or 169.254.169.254")
         return value
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check_together(self) -> Self:
+        # Not `_check`: a kind's own validator of the same name would stand in for it.
         address = Address.parse(self.url)
         ways = [self.basic is not None, self.bearer is not None, "authorization" in map(str.lower, self.headers)]
         if sum(ways) > 1:
-            raise _wrong("auth", "one of `basic`, `bearer` and an Authorization header proves who asks: take one")
+            raise wrong("auth", "one of `basic`, `bearer` and an Authorization header proves who asks: take one")
         if self.tls is not None and not address.is_tls:
-            raise _wrong("tls", "`tls` goes with an address that begins with https://")
+            raise wrong("tls", "`tls` goes with an address that begins with https://")
         if fault := policy.literal_fault(address.host, self._allowed()):
-            raise _wrong("url", fault)
+            raise wrong("url", fault)
         return self
 
     def names(self) -> frozenset[str]:

@@ -8,9 +8,10 @@ Rule 3: only http and https; never from https to http; never a body to another o
 No message repeats an address: a server may have put secrets in it.
 """
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from bridge.sources.web.address import MAX_URL, PORTS, authority, bracketed, place
 from bridge.sources.web.trouble import WebError
@@ -27,6 +28,10 @@ _OF_BODY: Final = frozenset({"content-type", "content-encoding", "content-langua
 
 #: Headers that prove who asks, whoever set them.
 CREDENTIALS: Final = frozenset({"authorization", "cookie", "cookie2", "proxy-authorization"})
+
+#: What stands in no address, and what only an address for people has (RFC 3987).
+_UNFIT: Final = re.compile(r'[\s\\"<>^`|{}\ud800-\udfff]')
+_OTHERS: Final = re.compile(r"[^\x00-\x7f]+")
 
 _PORTS_OF_HOST: Final = frozenset(PORTS.values())
 
@@ -87,10 +92,10 @@ def follow(hop: Hop, first: Hop, status: int, location: str) -> Hop:
 
 def _target(hop: Hop, location: str) -> tuple[str, SplitResult, str, int]:
     """Return an address without its fragment and taken apart; raises `WebError`."""
-    if not location or len(location) > MAX_URL or not location.isascii() or not location.isprintable():
+    if not location or len(location) > MAX_URL or not location.isprintable() or _UNFIT.search(location):
         raise WebError(f"{hop.where} redirects to what is no address")
-    if any(sign in location for sign in ' \\"<>^`|{}'):
-        raise WebError(f"{hop.where} redirects to what is no address")
+    # Some servers send what people read.
+    location = _OTHERS.sub(lambda found: quote(found[0]), location)
     try:
         given, parts = urlsplit(location), urlsplit(urljoin(hop.url, location))
         if parts.scheme not in PORTS:

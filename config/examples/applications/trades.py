@@ -9,6 +9,7 @@ heartbeats, so a proxy cuts them; and each page that listens is one more thread 
 # ruff: noqa: INP001, T201 - a program of its own, which prints
 
 import argparse
+import contextlib
 import json
 import random
 import time
@@ -48,13 +49,11 @@ class Application(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         self.close_connection = True
-        try:
+        with contextlib.suppress(ConnectionError):  # the reader has gone
             while True:
                 trade = {"symbol": random.choice(symbols), "price": round(random.uniform(90, 110), 2)}
                 self.wfile.write(f"data: {json.dumps(trade)}\n\n".encode())
                 time.sleep(random.uniform(0.2, 2.0))
-        except ConnectionError:
-            pass  # the reader has gone
 
 
 def main() -> None:
@@ -65,10 +64,8 @@ def main() -> None:
     print(f"http://127.0.0.1:{port}/api/trades")
     server = ThreadingHTTPServer(("127.0.0.1", port), Application)
     server.daemon_threads = True
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

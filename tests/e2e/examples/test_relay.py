@@ -29,7 +29,8 @@ async def application(stack, port):
     return program
 
 
-async def test_page_shows_trades_and_quotes(run, page, port, application):
+@pytest.mark.usefixtures("application")
+async def test_page_shows_trades_and_quotes(run, page, port):
     """All of them come through the bridge, and so does what is no stream."""
     bridge = await run(EXAMPLE, {"APP": f"http://127.0.0.1:{port}"})
     await page.goto(bridge.url)

@@ -205,10 +205,10 @@ async def fronting(
 
 @contextlib.asynccontextmanager
 async def proxied(
-    script: Script = always(HELLO), *, target: dict[str, Any] | None = None, **more: Any
+    script: Script | None = None, *, target: dict[str, Any] | None = None, **more: Any
 ) -> AsyncIterator[Front]:
     """Run an application, and us before it."""
-    async with application(script) as app:
+    async with application(script or always(HELLO)) as app:
         where = Target(host="127.0.0.1", port=app.port, **(target or {}))
         async with fronting(where, app=app, **more) as front:
             yield front

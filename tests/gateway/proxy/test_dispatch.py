@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.gateway.access import Hosts
 from bridge.gateway.endpoint import Listing
 from bridge.gateway.framing import EVENT_STREAM, NDJSON
 from bridge.gateway.pages import Pages
@@ -41,7 +42,7 @@ async def asked(front: Front, method: str, path: str, **headers: str) -> Answer:
 )
 async def test_a_route_beats_the_application(method: str, path: str, *, is_ours: bool) -> None:
     """For the methods that it knows; a list too."""
-    clock = endpoint("/clock", listing=Listing("/api/clocks"), entries=lambda: [])
+    clock = endpoint("/clock", listing=Listing("/api/clocks"), entries=list)
     async with proxied(endpoints=(clock,)) as front:
         await asked(front, method, path)
         assert len(front.app.requests) == (not is_ours)
@@ -173,8 +174,6 @@ async def test_a_push_is_not_decompressed_and_a_proxied_body_neither() -> None:
 
 async def test_a_name_that_is_not_ours_is_not_the_applications() -> None:
     """`server.hosts` holds for what is passed on too."""
-    from bridge.gateway.access import Hosts
-
     async with proxied(hosts=Hosts(["app.example"])) as front, front.peer() as peer:
         assert isinstance(peer, Peer)
         assert (await request(peer, "/x")).status == 421

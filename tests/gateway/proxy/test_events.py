@@ -11,6 +11,9 @@ from tests.gateway.proxy.app import App, Connection, Script, proxied
 from tests.gateway.raw import DEADLINE, Peer, request, until
 
 EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+#: It stays open, is not compressed, does not switch, has no chunks.
+NOTHING_MORE = (False, None, False, False)
+
 ASK = b"GET /events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
 
 
@@ -139,7 +142,7 @@ async def test_a_drain_takes_no_new_streams() -> None:
 def events(**headers: str) -> Events:
     """Make a stream that begins."""
     fields = CIMultiDictProxy(CIMultiDict({"Content-Type": "text/event-stream", **headers}))
-    return Events(RawResponseMessage(HttpVersion11, 200, "OK", fields, (), False, None, False, False))
+    return Events(RawResponseMessage(HttpVersion11, 200, "OK", fields, (), *NOTHING_MORE))
 
 
 @pytest.mark.parametrize(

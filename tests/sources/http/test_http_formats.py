@@ -167,6 +167,14 @@ def test_h23_bytes_of_which_nobody_says_what_they_are_and_that_are_no_text_are_r
     assert "neither JSON nor text" in words(b"\x89PNG\r\n\xff\xfe\0", "image/png")
 
 
+@pytest.mark.parametrize("format", ["auto", "json", "ndjson"])
+def test_a_reply_of_millions_of_lists_is_refused_before_it_is_parsed(format):
+    """They would take a hundred times the memory of their text."""
+    assert "more than 300000 objects and lists" in words(
+        b"[" + b"{}," * 250_000 + b"[]," * 250_000 + b"1]", JSON, format=format
+    )
+
+
 def test_csv_becomes_a_list_of_objects():
     """By the names in its first line."""
     assert document(b"id,n\n1,x\n", "text/csv").text == '[{"id":"1","n":"x"}]'

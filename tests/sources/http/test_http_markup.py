@@ -38,7 +38,7 @@ def test_xml_that_does_harm_is_refused_before_anything_is_made_of_it(text, words
     began = time.process_time()
     with pytest.raises(ReplyError, match=words):
         check(text)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 5
 
 
 def test_a_dtd_that_is_only_named_is_not_fetched():

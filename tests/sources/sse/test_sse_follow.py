@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from bridge.errors import SourceError
 from bridge.event import Loss
 from bridge.sources.sse import follow, memory, session, upstream
 from tests.http_server import Cut, Each, HttpServer, Silence, Tap, Torn, answer
@@ -363,3 +364,16 @@ async def test_a_last_chunk_is_an_end_in_order():
         await tap.send(event("b", "2"))
         await heard.says("a", "b")
         assert set(heard.states) == {"up"}
+
+
+async def test_a_run_that_crashes_loses_nothing_that_has_an_id():
+    """What was not handed over comes again."""
+    first, tap = Tap(), Tap()
+    async with HttpServer.serving(first, tap) as server, following(server.url("/e")) as heard:
+        await first.send(event("a", "1"))
+        await heard.says("a")
+        heard.failure = SourceError("a bug")
+        await first.send(event("b", "2"))
+        await tap.send(event("b", "2"))
+        await heard.says("a", "b")
+        assert ids(server) == [None, "1"]

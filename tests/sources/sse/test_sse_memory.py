@@ -66,6 +66,7 @@ def test_a_start_without_a_file_is_a_first_one(tmp_path):
         b'{"version":1,"ids":{"a":"1"}',
         b'{"version":1,"ids":{"a":1}}',
         b'{"version":1,"ids":["a"]}',
+        b'{"version":2,"ids":{"a":"1"}}',
         b'{"version":1,"ids":{"a":"\xff"}}',
         b'{"version":1,"ids":{"a":"1\\r\\nX-Evil: 1"}}',
         b'{"version":1,"ids":{"a":"\\u0001"}}',
@@ -73,7 +74,7 @@ def test_a_start_without_a_file_is_a_first_one(tmp_path):
         json.dumps({"version": 1, "ids": {"a": "x" * (MAX_ID + 1)}}).encode(),
         json.dumps({"version": 1, "ids": {str(n): "1" for n in range(memory.MAX_KEPT + 1)}}).encode(),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_a_damaged_file_is_none(content, tmp_path):
     """No id that no upstream could have given goes into a header."""

@@ -2,6 +2,8 @@
 
 import pytest
 
+from bridge.sources import KINDS
+from bridge.sources.web.keys import Web
 from tests.web_client import ENVIRON, HIDDEN, SECRET, refusal, web
 
 URL = "https://api.example.com/{a}"
@@ -58,7 +60,7 @@ def test_names_and_rules_belong_together(keys: dict[str, object], words: str) ->
         ({"headers": {"Cookie": "a=b"}}, "plain text"),
         ({"headers": {"X-Api-Key": "a"}}, "plain text"),
         ({"headers": {"X-Auth-Token": "a"}}, "plain text"),
-        ({"headers": {"X-A": 1}}, "a secret cannot stand here"),
+        ({"headers": {"X-A": 1}}, "valid string"),
         ({"headers": {"X-A": {"env": "MISSING"}}}, "MISSING"),
         ({"query": {"api_key": "abc"}}, "plain text"),
         ({"query": {"a b": "c"}}, "the name of a parameter"),
@@ -78,7 +80,7 @@ def test_names_and_rules_belong_together(keys: dict[str, object], words: str) ->
         ({"proxy": {"url": "https://proxy"}}, "http://proxy:3128"),
         ({"proxy": {"url": "http://proxy/x"}}, "http://proxy:3128"),
         ({"proxy": {"url": "http://proxy/?x=y"}}, "http://proxy:3128"),
-        ({"proxy": {"url": "http://me:abc@proxy"}}, "`basic` or `bearer`"),
+        ({"proxy": {"url": "http://me:abc@proxy"}}, "`proxy.username` and `proxy.password`"),
         ({"proxy": {"url": "http://proxy", "username": "a"}}, "go together"),
         ({"proxy": {"url": "http://proxy", "password": HIDDEN}}, "go together"),
         ({"allow": ["http://x"]}, "hosts and addresses"),
@@ -140,3 +142,11 @@ def test_a_proxy_has_its_own_port_and_credentials() -> None:
     assert via is not None
     assert via.credentials is not None
     assert (via.host, via.port, via.credentials.reveal()) == ("proxy", 80, "Basic bWU6czNjcjN0LXY0bHVl")
+
+
+@pytest.mark.parametrize("kind", [kind for kind, model in KINDS.items() if issubclass(model, Web)])
+def test_no_kind_loses_a_check(kind: str) -> None:
+    """A validator of one's own must not stand in for a shared one of the same name."""
+    checks = {name for name in vars(Web) if name.startswith("_check")}
+    assert checks
+    assert not checks & vars(KINDS[kind]).keys()

@@ -31,6 +31,7 @@ def led(first: Hop, *locations: str, status: int = 302) -> Hop:
         ("//b.test", "https://b.test:443/"),
         ("https://B.test/%7Ez?a=%20#f", "https://b.test:443/%7Ez?a=%20"),
         ("https://[::1]:9/", "https://[::1]:9/"),
+        ("/å?b=å", "https://a.test:443/%C3%A5?b=%C3%A5"),
         ("#f", "https://a.test:443/x/y?q=1"),
     ],
 )
@@ -106,3 +107,12 @@ def test_what_is_shown_of_an_address_has_no_query() -> None:
     """Nor the port that its scheme means."""
     assert hop().shown == "https://a.test/x/y"
     assert led(hop(), "https://[::1]:9/?token=x").shown == "https://[::1]:9/"
+
+
+@pytest.mark.parametrize(
+    "location", ["", "\udcff", "/a b", "/a\tb", "https://å.test/", "/\u2028", "/" + "x" * 5000, "//", "///x"]
+)
+def test_what_is_no_address_is_not_followed(location: str) -> None:
+    """The words repeat nothing of it."""
+    with pytest.raises(WebError, match=r"a\.test redirects to what is no address$"):
+        led(hop(), location)
