@@ -12,12 +12,14 @@ from bridge.config.model import SourceSpec
 from bridge.config.names import Names, lacking, name_fault, path_fault
 from bridge.config.node import Node
 from bridge.config.problems import Problems
+from bridge.secret import Secret
 from bridge.sources.base import Source
 from bridge.sources.file import File
 from bridge.sources.kafka import Kafka
 from bridge.sources.mqtt import Mqtt
 from bridge.sources.mqtt.address import Address
 from bridge.sources.push import Push
+from bridge.sources.web.keys import Web
 
 #: SASL's ways that show the secret itself to whoever reads along (RFC 4616, RFC 7628). SCRAM shows none.
 _BARE: Final = frozenset({"PLAIN", "OAUTHBEARER"})
@@ -146,6 +148,8 @@ def _clear(source: Source) -> Iterator[tuple[Sequence[str], str]]:
                 yield (key,), f"let `url` begin with {'wss' if address.is_websocket else 'mqtts'}://"
         case Kafka():
             yield from _clear_kafka(source)
+        case Web():
+            yield from _clear_web(source)
         case _:
             pass
 
@@ -161,6 +165,16 @@ def _clear_kafka(source: Kafka) -> Iterator[tuple[Sequence[str], str]]:
         if address.scheme == "http" and not _is_here(address.hostname or ""):
             key = "password" if registry.token is None else "token"
             yield ("registry", key), "let `registry.url` begin with https://"
+
+
+def _clear_web(source: Web) -> Iterator[tuple[Sequence[str], str]]:
+    address = urlsplit(source.url)
+    if address.scheme != "http" or _is_here(address.hostname or ""):
+        return
+    https = "let `url` begin with https://"
+    yield from [((key,), https) for key in ("basic", "bearer") if getattr(source, key) is not None]
+    for key, values in (("headers", source.headers), ("query", source.query)):
+        yield from [((key, name), https) for name, value in values.items() if isinstance(value, Secret)]
 
 
 def _is_here(host: str) -> bool:

@@ -157,7 +157,8 @@ def _tell(model: type[BaseModel], detail: ErrorDetails, node: Node, problems: Pr
         # `{ exact: 5s }` is checked under another name: the value is what the error is about.
         place = next(iter(place.mapping.values()))
     if loc:
-        other = [f"{{ {key}: … }}" for m in _models(model, loc) if m is not model for key in sorted(keys_of(m))]
+        outer = _models(model, loc[:-1])
+        other = [f"{{ {key}: … }}" for m in _models(model, loc) if m not in outer for key in sorted(keys_of(m))]
         is_word = kind == _WORD and not place.is_mapping
         problems.add(place, f"{wrong(detail, place)}{' or ' + other[0] if is_word and other else ''}")
     elif not section.is_partial:

@@ -49,6 +49,7 @@ CLEAR = "travels in clear text, for all on its way to read: "
 USER = "username: u, password: { env: SECRET }"
 TOPICS = "topics: [t], begin: earliest"
 PLAIN = f"{TOPICS}, sasl: {{ mechanism: PLAIN, {USER} }}"
+POLL = "kind: http, every: 1s, url:"
 AVRO = f"brokers: ['k:1'], {TOPICS}, decode: avro"
 
 
@@ -74,6 +75,16 @@ AVRO = f"brokers: ['k:1'], {TOPICS}, decode: avro"
             f"kind: kafka, {AVRO}, registry: {{ url: 'HTTP://registry', token: {{ env: SECRET }} }}",
             "registry.token: CLEAR let `registry.url` begin with https://",
         ),
+        (f"{POLL} 'http://api', bearer: {{ env: SECRET }}", "bearer: CLEAR let `url` begin with https://"),
+        (f"{POLL} 'HTTP://10.0.0.1/', basic: {{ {USER} }}", "basic: CLEAR let `url` begin with https://"),
+        (
+            f"{POLL} 'http://api', headers: {{ X-Key: {{ env: SECRET }}, X-B: b }}",
+            "headers.X-Key: CLEAR let `url` begin with https://",
+        ),
+        (
+            "kind: sse, url: 'http://api', query: { key: { env: SECRET } }",
+            "query.key: CLEAR let `url` begin with https://",
+        ),
     ],
 )
 def test_a_secret_that_travels_in_clear_text_is_noted_at_its_key(source: str, note: str, tmp_path: Path) -> None:
@@ -96,6 +107,9 @@ def test_a_secret_that_travels_in_clear_text_is_noted_at_its_key(source: str, no
         f"kind: kafka, {AVRO}, registry: {{ url: 'http://127.0.0.1:8081', {USER} }}",
         f"kind: kafka, {AVRO}, registry: {{ url: 'http://registry' }}",
         "kind: push, token: { env: SECRET }",
+        f"{POLL} 'https://api', bearer: {{ env: SECRET }}",
+        f"{POLL} 'http://127.0.0.1:3000', bearer: {{ env: SECRET }}",
+        f"{POLL} 'http://api', headers: {{ X-B: b }}",
     ],
 )
 def test_a_secret_that_nobody_can_read_on_its_way_needs_no_note(source: str, tmp_path: Path) -> None:

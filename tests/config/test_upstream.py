@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from bridge.config import load
+from bridge.config.check_upstreams import check_upstreams
 from bridge.config.load import load_draft
 from bridge.config.model import Config
+from bridge.config.problems import Problems
 from bridge.errors import ConfigError
 
 SOURCES = "sources: { c: { kind: timer, every: 1s } }\nroutes: { /clock: { from: c }, '/api/{name}': { gone: true } }\n"
@@ -75,7 +77,7 @@ def test_prefixes_have_their_own_keys(tmp_path: Path) -> None:
 
 def test_what_is_allowed_by_name_may_be_link_local(tmp_path: Path) -> None:
     """The operator says so."""
-    config = loaded(tmp_path, "{ upstream: { url: 'http://169.254.10.1:80', allow: [169.254.10.1] } }")
+    config = loaded(tmp_path, "{ upstream: { url: 'http://app', allow: [169.254.10.1] } }")
     assert config.server.upstream is not None
     refusal = config.server.upstream.target().refusal
     assert refusal is not None
@@ -103,10 +105,9 @@ def test_what_is_allowed_by_name_may_be_link_local(tmp_path: Path) -> None:
 def test_an_address_of_ours_is_seen(tmp_path: Path, listen: str, url: str, *, is_ours: bool) -> None:
     """As far as that can be told without asking anyone."""
     file = tmp_path / "routes.yaml"
-    file.write_text(
-        f"auth: anonymous\nserver: {{ listen: '{listen}', admin: '127.0.0.1:1', upstream: '{url}', upstreams: {{ /a: '{url}' }} }}\n{SOURCES}",
-        "utf-8",
-    )
+    upstreams = f"upstream: '{url}', upstreams: {{ /a: '{url}' }}"
+    text = f"auth: anonymous\nserver: {{ listen: '{listen}', admin: '127.0.0.1:1', {upstreams} }}\n"
+    file.write_text(text + SOURCES, "utf-8")
     try:
         load(file, {})
         found = 0
@@ -119,4 +120,9 @@ def test_a_route_at_the_very_path_of_an_application_is_noted(tmp_path: Path) -> 
     """It is right, and may not be what was meant."""
     file = tmp_path / "routes.yaml"
     file.write_text(f"server: {{ upstreams: {{ /clock: 'http://app' }} }}\n{SOURCES}", "utf-8")
-    assert any("a route has this very path" in note.text for note in load_draft(file, {}).notes)
+    draft, problems, notes = load_draft(file, {}).draft, Problems(), Problems()
+    check_upstreams(draft, draft.root.at("server") or draft.root, problems, notes)
+    assert not problems
+    assert [note.text for note in notes.ordered()] == [
+        "server.upstreams./clock: a route has this very path: the application gets what the route does not answer"
+    ]

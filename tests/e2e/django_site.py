@@ -7,8 +7,6 @@ as a deployment would set it.
 """
 
 import hashlib
-import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -142,7 +140,6 @@ def main() -> None:
     (FOLDER / "kept.txt").touch()
     call_command("migrate", verbosity=0)
     get_user_model().objects.create_superuser("ann", password="secret-of-ann")
-    print(json.dumps({"pid": os.getpid(), "port": PORT}), flush=True)
     run("127.0.0.1", PORT, get_wsgi_application(), threading=True)
 
 

@@ -57,3 +57,12 @@ def test_streams_leave_room_for_those_to_be_refused(limit: int) -> None:
     """A listener full of streams could not even say "later"."""
     assert 0 < descriptors.streams(limit) < descriptors.connections(limit)
     assert descriptors.streams(limit) > 0.9 * descriptors.connections(limit)
+
+
+@pytest.mark.parametrize("limit", [256, 1_024, 20_000, 1_048_576])
+def test_requests_to_an_application_have_both_their_descriptors(limit: int) -> None:
+    """One for the client, within the cap of connections, and one for the application, beside it."""
+    cap = descriptors.connections(limit, proxies=True)
+    assert cap + descriptors.proxied(limit) == descriptors.connections(limit)
+    assert 0 < descriptors.proxied(limit) < cap / 2
+    assert 0 < descriptors.streams(limit, proxies=True) < cap

@@ -28,8 +28,8 @@ def test_each_address_is_shown_with_what_it_has_cost():
                 "state": "down",
                 "status": 503,
                 "error": "a.test answers 503",
-                "last": WALL - 10,
-                "next": WALL + 12.5,
+                "last_at": WALL - 10,
+                "next_at": WALL + 12.5,
                 "replies": 7,
                 "unchanged": 5,
                 "failures": 4,
@@ -41,8 +41,8 @@ def test_each_address_is_shown_with_what_it_has_cost():
                 "state": "idle",
                 "status": None,
                 "error": None,
-                "last": None,
-                "next": None,
+                "last_at": None,
+                "next_at": None,
                 "replies": 3,
                 "unchanged": 0,
                 "failures": 0,
@@ -76,7 +76,7 @@ def test_a_cron_line_says_when_the_next_poll_is():
     known = memory.enter(())
 
     def following() -> object:
-        return detail(made, memory, hands.chance.clock)["addresses"][0]["next"]  # type: ignore[index]
+        return detail(made, memory, hands.chance.clock)["addresses"][0]["next_at"]  # type: ignore[index]
 
     assert following() == WALL
     known.polled_at = WALL
