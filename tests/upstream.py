@@ -77,7 +77,7 @@ class Following(Heard):
     @property
     def streams(self) -> list[dict[str, Any]]:
         """Return what the admin port would show."""
-        streams: Any = self.place.detail()["streams"]
+        streams: Any = self.place.detail()["addresses"]
         json.dumps(streams)
         return list(streams)
 

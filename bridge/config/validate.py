@@ -157,8 +157,7 @@ def _tell(model: type[BaseModel], detail: ErrorDetails, node: Node, problems: Pr
         # `{ exact: 5s }` is checked under another name: the value is what the error is about.
         place = next(iter(place.mapping.values()))
     if loc:
-        outer = _models(model, loc[:-1])
-        other = [f"{{ {key}: … }}" for m in _models(model, loc) if m not in outer for key in sorted(keys_of(m))]
+        other = [f"{{ {key}: … }}" for m in _models(model, loc) if m is not model for key in sorted(keys_of(m))]
         is_word = kind == _WORD and not place.is_mapping
         problems.add(place, f"{wrong(detail, place)}{' or ' + other[0] if is_word and other else ''}")
     elif not section.is_partial:
@@ -194,8 +193,9 @@ def _models(model: type[BaseModel], loc: Sequence[int | str]) -> list[type[BaseM
     found = [model]
     for part in loc:
         fields = [f for m in found for name, f in m.model_fields.items() if (f.alias or name) == part]
-        inner = [leaf for f in fields for leaf in _leaves(f.annotation) if _is_model(leaf)]
-        found = inner or found
+        if fields:
+            # None where a plain value stands. What is no field is a name of pydantic's own, or a key of a user's.
+            found = [leaf for f in fields for leaf in _leaves(f.annotation) if _is_model(leaf)]
     return found
 
 

@@ -11,6 +11,7 @@ Rule 3: `X-Forwarded-*` counts only from configured hops, read from the right: w
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
@@ -27,6 +28,9 @@ PREFLIGHT_AGE: Final = 7_200
 
 #: Addresses looked at in `X-Forwarded-For`. A chain of more proxies than this is none.
 MOST_HOPS: Final = 16
+
+#: Names and addresses that are remembered as read: a server has few names, and its clients come in runs.
+REMEMBERED: Final = 256
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{0,5})?", re.ASCII)
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
@@ -66,6 +70,7 @@ def host(request: web.BaseRequest) -> str | None:
     return host_name(request.host)
 
 
+@lru_cache(REMEMBERED)
 def host_name(text: str) -> str | None:
     """Return a host without its port, brackets and last dot; "" stays empty, None is malformed."""
     text = text.lower()
@@ -164,6 +169,7 @@ def _is_hop(address: Address, hops: Sequence[Network]) -> bool:
     return any(address in network for network in hops)
 
 
+@lru_cache(REMEMBERED)
 def _address(text: str) -> Address | None:
     """Read an address; one that is IPv4 in IPv6's clothes is taken out of them."""
     try:

@@ -202,7 +202,8 @@ class Handler(web.RequestHandler):
         if self._server.is_closing or not request.content.is_eof():
             resp.force_close()
         try:
-            async with asyncio.timeout(self._server.times.send):
+            # What was prepared has been written by its handler, which sees to its time.
+            async with asyncio.timeout(None if resp.prepared else self._server.times.send):
                 return await super().finish_response(request, resp, start_time)
         except TimeoutError:
             self._cut("late")

@@ -40,6 +40,11 @@ class Relayed(web.StreamResponse):
         """Tell whether another request may follow: unless someone forced a close."""
         return super().keep_alive is not False
 
+    @property
+    def prepared(self) -> bool:
+        """Tell that nothing is left to be sent."""
+        return True
+
     async def prepare(self, request: web.BaseRequest) -> None:
         """Send nothing."""
 

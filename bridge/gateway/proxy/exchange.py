@@ -83,6 +83,8 @@ class Exchange:
             return relayed(is_kept=False)
         self._down.watch(task.cancel)
         try:
+            if not self._upstream.is_bounded:
+                return await self._passed()
             async with self._upstream.place():
                 return await self._passed()
         except asyncio.CancelledError:

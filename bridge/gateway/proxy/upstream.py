@@ -66,12 +66,15 @@ class Upstream:
         if self._connector is not None:
             await self._connector.close()
 
+    @property
+    def is_bounded(self) -> bool:
+        """Tell whether it takes so many requests at a time and no more."""
+        return self._places is not None
+
     @contextlib.asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """Hold one of the application's places; raises `ProxyError` when none comes free."""
-        if self._places is None:
-            yield
-            return
+        assert self._places is not None
         try:
             async with asyncio.timeout(self.target.connect):
                 await self._places.acquire()

@@ -14,17 +14,13 @@ Nothing here reads a clock or draws a number by itself.
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 from bridge.sources.schedule import Clock
+from bridge.sources.web.patience import DIGITS, LONGEST_WORD, seconds
 
 #: How far `every` is stretched and shrunk, so that bridges which started together drift apart.
 JITTER: Final = 0.1
-
-#: Seconds: no server's word holds a page back for longer, or one typing error there would be an outage here.
-LONGEST_WORD: Final = 3_600.0
 
 #: Seconds after a first failure, where `every` is shorter: a restart takes about as long.
 FIRST_DELAY: Final = 1.0
@@ -36,19 +32,12 @@ LONGEST_DELAY: Final = 300.0
 #: Doublings after which any wait is at its longest; more would only overflow.
 MAX_DOUBLINGS: Final = 16
 
-#: Seconds, thirty years: any number with more digits is read as this one. Python refuses to read thousands of them.
-MOST_SECONDS: Final = 999_999_999.0
-
-#: Signs of a date, in the longest of the three forms that a server may use.
-MAX_DATE: Final = 40
-
 #: The statuses with which a server asks to be left alone for a while.
 BUSY: Final = frozenset({429, 503})
 
 _MAX_AGE: Final = re.compile(r"\s*max-age\s*=\s*(\"?)([0-9]+)\1\s*", re.ASCII | re.IGNORECASE)
 _REFUSED: Final = re.compile(r"\s*no-(?:store|cache)\s*", re.ASCII | re.IGNORECASE)
 _QUOTED: Final = re.compile(r'="[^"]*,[^"]*"')
-_DIGITS: Final = re.compile(r"[0-9]+", re.ASCII)
 
 #: Draws a number between two.
 Uniform = Callable[[float, float], float]
@@ -68,30 +57,9 @@ def fresh_for(cache_control: str, age: str = "") -> float:
     if any(map(_REFUSED.fullmatch, directives)):
         return 0.0
     # Of several the shortest: asking too early is a small fault, showing what is stale a larger one.
-    ages = [_seconds(found[2]) for each in directives if (found := _MAX_AGE.fullmatch(each))]
-    spent = _seconds(age.strip()) if _DIGITS.fullmatch(age.strip()) else 0.0
+    ages = [seconds(found[2]) for each in directives if (found := _MAX_AGE.fullmatch(each))]
+    spent = seconds(age.strip()) if DIGITS.fullmatch(age.strip()) else 0.0
     return min(max(min(ages, default=0.0) - spent, 0.0), LONGEST_WORD)
-
-
-def retry_after(text: str, wall: float) -> float | None:
-    """Return the seconds that `Retry-After` asks for, an hour at most; None where it is neither seconds nor a date."""
-    text = text.strip()
-    if _DIGITS.fullmatch(text):
-        return min(_seconds(text), LONGEST_WORD)
-    if not text or len(text) > MAX_DATE:
-        return None
-    try:
-        date = parsedate_to_datetime(text)
-        # The oldest form, that of asctime, has no zone, and means GMT all the same.
-        until = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(until - wall, 0.0), LONGEST_WORD)
-
-
-def _seconds(digits: str) -> float:
-    digits = digits.lstrip("0") or "0"
-    return float(digits) if len(digits) <= len(f"{MOST_SECONDS:.0f}") else MOST_SECONDS
 
 
 class Polite:

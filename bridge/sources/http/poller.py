@@ -21,12 +21,13 @@ from bridge.sources.base import Outlet
 from bridge.sources.http.emission import Emission, News
 from bridge.sources.http.memory import Known
 from bridge.sources.http.plan import Plan
-from bridge.sources.http.polite import BUSY, Chance, Polite, fresh_for, retry_after
+from bridge.sources.http.polite import BUSY, Chance, Polite, fresh_for
 from bridge.sources.http.reply import Reply, ReplyError
 from bridge.sources.http.validators import Validators
 from bridge.sources.schedule import Cron, following
 from bridge.sources.web.body import read
 from bridge.sources.web.client import Answer, Client
+from bridge.sources.web.patience import retry_after
 from bridge.sources.web.trouble import trouble
 
 log = structlog.get_logger()

@@ -2,24 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from typing import Final
 
 from bridge.errors import SourceError
+from bridge.sources.backoff import Backoff
 from bridge.sources.base import Outlet, Place
 from bridge.sources.mqtt.identity import ClientId, derived, fresh, host, token
 from bridge.sources.mqtt.intake import Memory
 from bridge.sources.mqtt.plan import Plan
 from bridge.sources.mqtt.reasons import TAKEN_OVER, LostError
 from bridge.sources.mqtt.session import Session
-
-#: Seconds before the first new attempt, and the longest wait: a broker is back within seconds or within hours.
-FIRST_DELAY: Final = 0.5
-LONGEST_DELAY: Final = 30.0
-
-#: A connection of this many seconds was a success: the failures before it are forgotten. A broker that was only started
-#: again is back at once, whatever came before; one that keeps ending connections does so sooner.
-STABLE_AFTER: Final = 10.0
 
 #: Seconds to wait at least, and at most, where another client has our id: coming back throws it out in turn.
 TAKEN_DELAY: Final = (10.0, 30.0)
@@ -28,26 +20,6 @@ TAKEN_DELAY: Final = (10.0, 30.0)
 #: MQTT 3.1.1 nor Mosquitto 2.0 says that another client took the id.
 QUICK: Final = 5.0
 QUICK_ENDS: Final = 3
-
-
-class Backoff:
-    """How long to wait before the next attempt; `uniform` draws the jitter."""
-
-    def __init__(self, uniform: Callable[[float, float], float]) -> None:
-        self._uniform = uniform
-        self._delay = FIRST_DELAY
-
-    def next(self, lasted: float) -> float:
-        """Return the seconds to wait after a connection that was up for so long."""
-        if lasted >= STABLE_AFTER:
-            self._delay = FIRST_DELAY
-        delay, self._delay = self._delay, min(self._delay * 2, LONGEST_DELAY)
-        # Half fixed, half drawn: replicas do not return in step, and none hammers.
-        return delay / 2 + self._uniform(0, delay / 2)
-
-    def taken(self) -> float:
-        """Return the seconds to wait after another client took our id."""
-        return self._uniform(*TAKEN_DELAY)
 
 
 class Follower:
@@ -103,7 +75,7 @@ class Follower:
             return delay
         name = f"{'' if is_taken else 'maybe '}`client_id: {self._plan.client_id}`"
         self._outlet.down(f"{lost}; {name} is used twice: give each bridge its own, or leave it out")
-        return max(delay, self._backoff.taken())
+        return max(delay, random.uniform(*TAKEN_DELAY))
 
 
 async def follow(plan: Plan, outlet: Outlet, place: Place) -> None:

@@ -89,7 +89,7 @@ class Follower:
             del self._upstreams[asked]
 
     def _detail(self) -> Mapping[str, object]:
-        return {"streams": [each.detail() for each in self._upstreams.values()]}
+        return {"addresses": [each.detail() for each in self._upstreams.values()]}
 
     async def _recall(self) -> None:
         """Take over what the process before this one has kept."""

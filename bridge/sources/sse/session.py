@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Final, NamedTuple, Protocol
 
-from bridge.sources.http.polite import retry_after
 from bridge.sources.sse.decoder import Decoder
 from bridge.sources.sse.emission import Emission
 from bridge.sources.sse.memory import Cursor, fit
@@ -20,6 +19,7 @@ from bridge.sources.sse.plan import Plan
 from bridge.sources.sse.refusal import STREAM, UNFIT_ID, refusal
 from bridge.sources.web import body
 from bridge.sources.web.client import Answer, Client
+from bridge.sources.web.patience import retry_after
 from bridge.sources.web.trouble import WebError
 from bridge.units import duration_text
 

@@ -94,11 +94,12 @@ class Upstream:
     def detail(self) -> dict[str, object]:
         """Return what the admin port shows."""
         return {
+            "captures": dict(self._captures),
             "url": self._subject,
             "state": self._state,
-            "since": self._since,
+            "since_at": self._since,
             "error": self._words or None,
-            "last_event": self._event_at,
+            "last_event_at": self._event_at,
             "last_id": told(self._cursor.id) or None,
             "events": self._events + self._emission.events,
             "bytes": self._bytes,

@@ -5,7 +5,8 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.sources.http.polite import FIRST_DELAY, JITTER, LONGEST_DELAY, LONGEST_WORD, Polite, fresh_for, retry_after
+from bridge.sources.http.polite import FIRST_DELAY, JITTER, LONGEST_DELAY, Polite, fresh_for
+from bridge.sources.web.patience import LONGEST_WORD, retry_after
 
 #: 2015-10-21T07:28:00Z, the moment in the examples of RFC 9110.
 WALL = 1_445_412_480.0

@@ -297,7 +297,7 @@ async def test_the_admin_port_shows_each_stream():
             "events": 2,
             "reconnects": 1,
         }
-        assert stream["since"] <= stream["last_event"]
+        assert stream["since_at"] <= stream["last_event_at"]
         await heard.until(lambda: heard.streams[0]["bytes"] == len(event("a", "7") + event("b") + b": x\n\n"))
         server.play(Silence())
         tap.end()

@@ -1,6 +1,6 @@
 """How long to wait between two connections."""
 
-from bridge.sources.mqtt.follow import FIRST_DELAY, LONGEST_DELAY, STABLE_AFTER, TAKEN_DELAY, Backoff
+from bridge.sources.backoff import FIRST_DELAY, LONGEST_DELAY, STABLE_AFTER, Backoff
 
 
 def test_waits_grow_to_a_bound():
@@ -18,8 +18,3 @@ def test_a_stable_connection_forgets_the_failures_before_it():
         backoff.next(0.0)
     assert backoff.next(STABLE_AFTER - 1) == LONGEST_DELAY
     assert backoff.next(STABLE_AFTER) == FIRST_DELAY
-
-
-def test_where_another_client_has_the_id_the_wait_is_long():
-    """Coming back throws it out."""
-    assert Backoff(lambda low, _: low).taken() == TAKEN_DELAY[0]
