@@ -1,4 +1,4 @@
-"""The `text/event-stream` format, without I/O: the only encoder of the program, and its decoder.
+"""The `text/event-stream` format, without I/O: the only encoder of the program (`sources/sse/decoder` reads it).
 
 Reference: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
@@ -9,8 +9,8 @@ Rule 3: `id` and `event` are checked where they are made (`is_id`, `is_event`); 
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
 import orjson
 
@@ -23,9 +23,6 @@ RESERVED_EVENTS: Final = frozenset({"open", "error"})
 #: The prefix of our own control events.
 CONTROL: Final = "bridge."
 
-#: The largest event that the decoder holds, in bytes. An endless line must not fill memory.
-MAX_DECODED: Final = 16 * 1024 * 1024
-
 #: Retry delays that browsers take as they are, in milliseconds: below a second a tab floods its server
 #: (2,694 requests in 4 s were seen), above 2^31-1 a signed 32-bit timer overflows.
 MIN_RETRY: Final = 1_000
@@ -34,7 +31,6 @@ MAX_RETRY: Final = 2_147_483_647
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _EVENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9._/-]{0,63}", re.ASCII)
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_LINE_END_BYTES: Final = re.compile(rb"\r\n|\r|\n")
 
 
 def is_id(text: str) -> bool:
@@ -154,92 +150,3 @@ def split(data: bytes, limit: int) -> list[str]:
         out.append(data[start:end].decode(errors="replace"))
         start = end
     return out
-
-
-class Dispatched(NamedTuple):
-    """One event as a browser would dispatch it."""
-
-    event: str
-    data: str
-    #: The last event id after this event's block, as `MessageEvent.lastEventId`.
-    id: str
-
-
-class Decoder:
-    """Read an event stream fed in pieces of any size.
-
-    `retry` is the last reconnection time heard, in milliseconds; `last_event_id` the last id, also of blocks
-    without data. Raises `ValueError` when one event grows over `limit` bytes.
-    """
-
-    def __init__(self, *, last_event_id: str = "", limit: int = MAX_DECODED) -> None:
-        self.last_event_id = last_event_id
-        self.retry: int | None = None
-        self._limit = limit
-        self._start = b""  # what may be a byte order mark, until it can be told
-        self._is_first = True
-        self._partial = bytearray()  # the line that has not ended
-        self._after_cr = False
-        self._id = last_event_id
-        self._event = ""
-        self._data: list[str] = []
-        self._held = 0  # bytes of the event's data lines
-
-    def feed(self, piece: bytes) -> list[Dispatched]:
-        """Take the next bytes; return the events that they complete."""
-        return [found for line in self._lines(piece) if (found := self._line(line)) is not None]
-
-    def _lines(self, piece: bytes) -> Iterator[bytes]:
-        if self._is_first:
-            # One byte order mark at the very start is not part of the stream.
-            piece = self._start + piece
-            if len(piece) < len(_BOM) and _BOM.startswith(piece):
-                self._start = piece
-                return
-            self._is_first = False
-            piece = piece.removeprefix(_BOM)
-        if not piece:
-            return
-        if self._after_cr:
-            # The line ended at the CR already; an LF right after it belongs to the same end.
-            piece = piece.removeprefix(b"\n")
-        self._after_cr = piece.endswith(b"\r")
-        *lines, rest = _LINE_END_BYTES.split(piece)
-        for line in lines:
-            self._partial += line
-            yield bytes(self._partial)
-            self._partial.clear()
-        self._partial += rest
-        if self._held + len(self._partial) > self._limit:
-            raise ValueError(f"an event of more than {self._limit} bytes")
-
-    def _line(self, line: bytes) -> Dispatched | None:
-        if not line:
-            return self._dispatch()
-        name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        match name:
-            case b"data":
-                self._held += len(value) + 1
-                self._data.append(value.decode(errors="replace"))
-            case b"event":
-                self._event = value.decode(errors="replace")
-            case b"id" if b"\0" not in value:
-                self._id = value.decode(errors="replace")
-            case b"retry" if value.isdigit():
-                # Twelve digits are above the maximum already, and thousands would be slow to read.
-                self.retry = min(int(value.lstrip(b"0")[:12] or b"0"), MAX_RETRY)
-            case _:
-                pass
-        if self._held > self._limit:
-            raise ValueError(f"an event of more than {self._limit} bytes")
-        return None
-
-    def _dispatch(self) -> Dispatched | None:
-        self.last_event_id = self._id
-        event, data = self._event or "message", self._data
-        self._event, self._data, self._held = "", [], 0
-        return Dispatched(event, "\n".join(data), self._id) if data else None
-
-
-_BOM: Final = b"\xef\xbb\xbf"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge import wire
+from bridge.sources.sse.decoder import Decoder, Heard
 from tests import reference
-from tests.strategies import PAYLOADS, chop, event_names, ids, pieces, streams, texts
+from tests.strategies import PAYLOADS, chop, event_names, ids, texts
 
 SIZES = [1, 2, 3, 7, 1 << 20]
 
@@ -20,9 +21,10 @@ def as_sent(text: str) -> str:
 
 
 def decode(stream: bytes, size: int = 1 << 20) -> list[tuple[str, str, str]]:
-    """Read a stream with our own decoder, fed pieces of one size."""
-    decoder = wire.Decoder()
-    return [tuple(found) for piece in chop(stream, size) for found in decoder.feed(piece)]
+    """Read a stream as the bridge reads another's, fed pieces of one size."""
+    decoder = Decoder(limit=1 << 30)
+    heard = [found for piece in chop(stream, size) for found in decoder.feed(piece)]
+    return [(e.event or "message", e.data.decode(errors="replace"), e.id) for e in heard if isinstance(e, Heard)]
 
 
 # -- encoding
@@ -162,9 +164,6 @@ def test_cursor_retry_and_heartbeat_dispatch_nothing():
     """They set what the browser remembers, no more."""
     found = reference.parse(wire.retry(3_000) + wire.cursor("e-5") + wire.HEARTBEAT)
     assert (found.events, found.last_event_id, found.retry) == ([], "e-5", 3_000)
-    decoder = wire.Decoder()
-    assert decoder.feed(wire.retry(3_000) + wire.cursor("e-5") + wire.HEARTBEAT) == []
-    assert (decoder.last_event_id, decoder.retry) == ("e-5", 3_000)
 
 
 @given(st.binary(min_size=1, max_size=300))
@@ -230,80 +229,3 @@ def test_split_never_cuts_a_character(text, limit):
 def test_split_ends_even_where_no_character_fits():
     """A limit below a character is a mistake; the parts are then replacement characters, and come to an end."""
     assert set("".join(wire.split("\U0001f600".encode(), 1))) == {"\ufffd"}
-
-
-# -- decoding
-
-
-@given(stream=streams, data=st.data())
-def test_the_decoder_reads_what_a_browser_would(stream, data):
-    """Against the reference: any bytes, cut anywhere, byte by byte too."""
-    expected = reference.parse(stream)
-    for cut in (data.draw(pieces(stream)), [stream], chop(stream, 1), chop(stream, 2)):
-        decoder = wire.Decoder()
-        assert [tuple(found) for piece in cut for found in decoder.feed(piece)] == expected.events
-        assert decoder.last_event_id == expected.last_event_id
-        assert decoder.retry == (None if expected.retry is None else min(expected.retry, wire.MAX_RETRY))
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(
-    ("stream", "expected"),
-    [
-        (b"\xef\xbb\xbfdata: x\n\n", [("message", "x", "")]),
-        (b"\xef\xbb\xbf\xef\xbb\xbfdata: x\n\n", []),
-        (b"data: x\r\ndata: y\r\r\n", [("message", "x\ny", "")]),
-        (b"data: x\r\n\r\n\r\ndata: y\n\n", [("message", "x", ""), ("message", "y", "")]),
-        (b"data\n\ndata\ndata\n\ndata:", [("message", "", ""), ("message", "\n", "")]),
-        (b"id: 1\ndata: x\n\nid\ndata: y\n\n", [("message", "x", "1"), ("message", "y", "")]),
-        (b"id: 1\n\nid: \x002\ndata: x\n\n", [("message", "x", "1")]),
-        (b"event: a\n\ndata: x\n\n", [("message", "x", "")]),
-        (b"data:  x\n\n", [("message", " x", "")]),
-        (b" data: x\n\nDATA: x\n\n", []),
-        (b": c\ndata: x\n:\n\n", [("message", "x", "")]),
-        (b"data: \xf0\x9f\x98\n\n", [("message", "\ufffd", "")]),
-    ],
-)
-def test_corner_cases_of_the_standard(stream, expected, size):
-    """Those that the web-platform tests name, with the marks and the line ends cut in two."""
-    assert reference.parse(stream).events == expected
-    assert decode(stream, size) == expected
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        *((b"retry: 5000", 5_000), (b"retry:0", 0), (b"retry", None), (b"retry: -1", None), (b"retry: 1.5", None)),
-        *((b"retry: 99999999999999999999", wire.MAX_RETRY), (b"retry: 00000000000000003000", 3_000)),
-        *((b"retry: " + b"9" * 9_000, wire.MAX_RETRY), (b"retry: 3000 ", None), (b"retry: \xd9\xa3", None)),
-    ],
-)
-def test_retry_is_digits_and_bounded(line, expected):
-    """Other values are ignored, and a long number is read without its cost."""
-    decoder = wire.Decoder()
-    decoder.feed(line + b"\n")
-    assert decoder.retry == expected
-
-
-def test_the_decoder_starts_from_the_id_it_is_given():
-    """A block without an id of its own then has that one."""
-    assert wire.Decoder(last_event_id="e-3").feed(b"data: x\n\n") == [("message", "x", "e-3")]
-
-
-@pytest.mark.parametrize("piece", [b"x", b"x" * 30, b"data: xxxxxxxx\n", b"data\n", b": " + b"x" * 60])
-def test_the_decoder_holds_no_more_than_its_limit(piece):
-    """An endless line, an endless event and an endless comment are refused, not kept."""
-    decoder = wire.Decoder(limit=50)
-
-    def feed() -> None:
-        for _ in range(100):
-            decoder.feed(piece)
-
-    with pytest.raises(ValueError, match="more than 50 bytes"):
-        feed()
-
-
-def test_the_limit_is_for_one_event():
-    """A long stream of short events never meets it."""
-    decoder = wire.Decoder(limit=50)
-    assert sum(len(decoder.feed(b"data: xxxxxxxxxx\n\n")) for _ in range(100)) == 100

@@ -28,6 +28,7 @@ version: 1
 server:
   listen: ${LISTEN}
   admin: ${ADMIN}
+  drain: 0s
   %s
 sources: { notices: { kind: push } }
 routes: { /notices: { from: notices } }
