@@ -56,7 +56,9 @@ class Application:
             return web.Response(text="<!doctype html><link rel=icon href='data:,'>", content_type="text/html")
         if request.path == "/closed":
             raise web.HTTPForbidden
-        socket = web.WebSocketResponse(protocols=["echo.v2"], autoping=False, autoclose=False, max_msg_size=4 * MEBIBYTE)
+        socket = web.WebSocketResponse(
+            protocols=["echo.v2"], autoping=False, autoclose=False, max_msg_size=4 * MEBIBYTE
+        )
         await socket.prepare(request)
         self.open.append(socket)
         async for message in socket:

@@ -1,7 +1,11 @@
-"""An application's bare stream behind nginx, which cuts what is idle for three seconds; and the same one relayed."""
+"""An application's bare stream behind nginx, which cuts what is idle for three seconds; and what saves it.
+
+The bridge relays it, or passes it on with heartbeats between its events.
+"""
 
 import asyncio
 
+import pytest
 import pytest_asyncio
 
 from tests.e2e.page import Listener
@@ -11,13 +15,23 @@ from tests.upstream import HEAD, event
 
 ROUTES = """
 sources:
-  app: { kind: sse, url: "%s" }
+  app: { kind: sse, url: "%s", connect: listened }
 routes:
   /relayed: { from: app, heartbeat: 1s, retry: { exact: 1s } }
 """
 
-#: The bare stream, past the bridge, without what would hold its events up.
-BARE = "location /bare { proxy_pass %s; proxy_buffering off; }"
+#: Ways past the routes, one with heartbeats and one without.
+PASSED = """\
+  upstreams:
+    /beaten: { url: "%s", heartbeat: 1s }
+    /untouched: { url: "%s" }
+"""
+
+#: The bare stream, past the bridge.
+BARE = "location /bare { proxy_pass %s; }"
+
+#: What would hold up the events of a stream that does not ask for it to be off, as a route's does.
+UNBUFFERED = "proxy_buffering off;"
 
 
 class Application:
@@ -48,33 +62,51 @@ async def application(stack):
     return made, await stack.enter_async_context(HttpServer.serving(made))
 
 
-async def test_a_bare_stream_dies_where_a_relayed_one_lives(
-    run, stack, tmp_path, free_ports, page, context, application
+@pytest.mark.parametrize("path", ["/relayed", "/beaten"])
+async def test_a_bare_stream_dies_where_one_with_heartbeats_lives(
+    run, stack, tmp_path, free_ports, page, context, application, path
 ):
     """Each silence of the application cuts the one and costs it an event; the other hears them all."""
     app, server = application
-    bridge = await run(ROUTES % server.url("/stream"))
-    front = nginx(tmp_path / "nginx", free_ports(), bridge.url, BARE % server.url())
+    bridge = await run(PASSED % (server.url(), server.url()) + ROUTES % server.url("/stream"))
+    front = nginx(tmp_path / "nginx", free_ports(), bridge.url, UNBUFFERED + BARE % server.url())
     url = await stack.enter_async_context(front)
-    bare, relayed = Listener(page), Listener(await context.new_page())
-    for each, path in ((bare, "/bare"), (relayed, "/relayed")):
+    bare, beating = Listener(page), Listener(await context.new_page())
+    for each, where in ((bare, "/bare"), (beating, path)):
         await each.page.goto(url)
-        await each.open(path)
-    await relayed.opened()
+        await each.open(where)
+    await beating.opened()
     # nginx sends the head with the first bytes after it, so the page does not know yet that the bare one is open.
     await until(lambda: _are(app, 2), "nginx and the bridge read the application")
     await app.say("one")
-    for each in (bare, relayed):
+    for each in (bare, beating):
         await each.heard(1)
     await until(lambda: _are(app, 1), "nginx has cut the bare stream", patience=4 * IDLE_LIMIT)
     await app.say("two")
-    await relayed.heard(2)
+    await beating.heard(2)
     await until(lambda: _are(app, 2), "the bare stream is back")
     await app.say("three")
-    assert [each.data for each in await relayed.heard(3)] == ["one", "two", "three"]
+    assert [each.data for each in await beating.heard(3)] == ["one", "two", "three"]
     assert [each.data for each in await bare.heard(2)] == ["one", "three"]
-    assert await relayed.page.evaluate("[log.opened, log.errors]") == [1, 0]
+    assert await beating.page.evaluate("[log.opened, log.errors]") == [1, 0]
     assert await bare.page.evaluate("log.errors") >= 1
+
+
+async def test_a_stream_that_is_passed_on_untouched_dies_too(
+    run, stack, tmp_path, free_ports, page, listener, application
+):
+    """It is the heartbeats that keep it, and not that the bridge stands between."""
+    app, server = application
+    bridge = await run(PASSED % (server.url(), server.url()) + ROUTES % server.url("/stream"))
+    url = await stack.enter_async_context(nginx(tmp_path / "nginx", free_ports(), bridge.url, UNBUFFERED))
+    await page.goto(url)
+    await listener.open("/untouched")
+    await until(lambda: _are(app, 1), "the page reads the application")
+    await app.say("one")
+    await listener.heard(1)
+    await until(lambda: _are(app, 0), "nginx has cut the stream", patience=4 * IDLE_LIMIT)
+    await until(lambda: _are(app, 1), "the page is back")
+    assert await page.evaluate("log.errors") >= 1
 
 
 async def test_a_relayed_stream_is_replayed_to_who_was_away(

@@ -7,6 +7,7 @@ Rule 3: a request is sent again only when that cannot do anything twice: its met
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -49,11 +50,15 @@ class Answer(NamedTuple):
 class Exchange:
     """One request on its way."""
 
-    def __init__(self, request: web.BaseRequest, outgoing: Outgoing, upstream: Upstream) -> None:
+    def __init__(
+        self, request: web.BaseRequest, outgoing: Outgoing, upstream: Upstream, count: Callable[[int], None]
+    ) -> None:
+        """`count` is told of each tunnel that begins (1) and ends (-1)."""
         self._request = request
         self._outgoing = outgoing
         self._upstream = upstream
         self._name = upstream.target.name
+        self._count = count
         self._down = Downstream(request)
         self._task: asyncio.Task[object] | None = None
         self._connection: Connection | None = None
@@ -207,9 +212,11 @@ class Exchange:
         self.tunnel = tunnel = None if connection is None else take_over(self._request, connection, head)
         if tunnel is None:
             raise LeftError
+        self._count(1)
         try:
             await tunnel.closed()
         finally:
+            self._count(-1)
             tunnel.abort()
         return TakenOver()
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from bridge import wire
 from bridge.gateway import reply
 from bridge.gateway.access import Network
-from bridge.gateway.framing import EVENT_STREAM, HEADERS
+from bridge.gateway.framing import EVENT_STREAM, HEADERS, NDJSON
 from bridge.gateway.path import beneath
 from bridge.gateway.proxy import forwarding
 from bridge.gateway.proxy.exchange import Exchange
@@ -60,15 +60,12 @@ class Proxy:
         self._open: dict[Exchange, None] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._is_draining = False
+        #: Connections that are HTTP no more.
+        self.tunnels = 0
 
     def __len__(self) -> int:
         """Count the requests on their way."""
         return len(self._open)
-
-    @property
-    def tunnels(self) -> int:
-        """Count the connections that are HTTP no more."""
-        return sum(exchange.tunnel is not None for exchange in self._open)
 
     @property
     def hindrance(self) -> str | None:
@@ -113,12 +110,15 @@ class Proxy:
             raise ProxyError(503, _BUSY)
         if self._is_draining and (outgoing.protocol is not None or is_for_stream(request)):
             raise ProxyError(503, _DRAINING)
-        exchange = Exchange(request, outgoing, upstream)
+        exchange = Exchange(request, outgoing, upstream, self._count)
         self._open[exchange] = None
         try:
             return await exchange.run()
         finally:
             del self._open[exchange]
+
+    def _count(self, change: int) -> None:
+        self.tunnels += change
 
     async def drain(self, seconds: float) -> None:
         """End streams and tunnels, spread over the time; requests that will be answered are left alone."""
@@ -135,7 +135,8 @@ class Proxy:
                 exchange.end()
 
     def _refuse(self, request: web.BaseRequest, error: ProxyError) -> web.Response:
-        if request.method == "GET" and is_for_stream(request) and not isinstance(error, ClientError):
+        is_events = request.method == "GET" and EVENT_STREAM in request.headers.get("Accept", "")
+        if is_events and not isinstance(error, ClientError):
             retry = round(self._uniform(RETRY, RETRY * (1 + JITTER)) * 1_000)
             answer = web.Response(body=wire.retry(retry) + b"\n", headers={"Content-Type": EVENT_STREAM, **HEADERS})
             answer.force_close()
@@ -150,7 +151,7 @@ class Proxy:
 def is_for_stream(request: web.BaseRequest) -> bool:
     """Tell whether a request asks for a stream by name."""
     accept = request.headers.get("Accept", "")
-    return "text/event-stream" in accept or "application/x-ndjson" in accept
+    return EVENT_STREAM in accept or NDJSON in accept
 
 
 def _last(request: web.BaseRequest) -> web.Response:

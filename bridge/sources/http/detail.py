@@ -14,10 +14,10 @@ MAX_SHOWN: Final = 200
 def detail(plan: Plan, memory: Memory, clock: Clock) -> Mapping[str, object]:
     """Return it as values of JSON; those that are polled now come first."""
     shown = sorted(memory, key=lambda known: not known.is_polled)
-    return {
-        "addresses": [_address(known, plan, clock) for known in shown[:MAX_SHOWN]],
-        "more": max(0, len(shown) - MAX_SHOWN),
-    }
+    told: dict[str, object] = {"addresses": [_address(known, plan, clock) for known in shown[:MAX_SHOWN]]}
+    if len(shown) > MAX_SHOWN:
+        told["more"] = len(shown) - MAX_SHOWN
+    return told
 
 
 def _address(known: Known, plan: Plan, clock: Clock) -> Mapping[str, object]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -170,11 +171,13 @@ class Front:
 
 
 @contextlib.asynccontextmanager
-async def application(script: Script, path: str | None = None) -> AsyncIterator[App]:
-    """Run an application, at a port or at the path of a socket."""
+async def application(
+    script: Script, path: str | None = None, context: ssl.SSLContext | None = None
+) -> AsyncIterator[App]:
+    """Run an application, at a port or at the path of a socket; with a context over TLS."""
     app = App(script)
     if path is None:
-        server = await asyncio.start_server(app.serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(app.serve, "127.0.0.1", 0, ssl=context)
         app.port = server.sockets[0].getsockname()[1]
     else:
         server = await asyncio.start_unix_server(app.serve, path)

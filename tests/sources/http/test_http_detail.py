@@ -50,7 +50,6 @@ def test_each_address_is_shown_with_what_it_has_cost():
                 "wire": 0,
             },
         ],
-        "more": 0,
     }
     assert b"hidden" not in orjson.dumps(shown)
 

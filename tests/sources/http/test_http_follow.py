@@ -95,7 +95,7 @@ async def test_without_a_listener_nothing_is_asked(monkeypatch):
     """And to wait for one is no fault."""
     async with scene(monkeypatch, Canned()) as made:
         assert made.client.asked == []
-        assert made.place.detail() == {"addresses": [], "more": 0}
+        assert made.place.detail() == {"addresses": []}
         made.listen()
         await made.asked(2)
         made.leave()
