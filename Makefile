@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench bench-ingest fix clean setup-run setup-demo setup-test setup-live
+.PHONY: help demo run test check bench bench-ingest bench-proxy fix clean setup-run setup-demo setup-test setup-live
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -33,6 +33,10 @@ bench-ingest: setup-run ## measure how fast Kafka and MQTT are taken in (gcc, a 
 	@scripts/kafka
 	@$(BIN)/python -m bench.ingest
 
+bench-proxy: setup-run ## measure what a request to the application behind costs, beside nginx (nginx, wrk; three minutes)
+	@scripts/debian nginx wrk
+	@$(BIN)/python -m bench.proxy
+
 fix: setup-test ## let ruff mend and format the code, and write the reference and the schema anew
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -52,6 +56,6 @@ setup-test:
 	@scripts/setup test
 
 setup-live: setup-test
-	@scripts/debian nginx haproxy logrotate mosquitto
+	@scripts/debian nginx haproxy logrotate mosquitto curl
 	@scripts/kafka
 	@scripts/browser

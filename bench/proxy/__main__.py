@@ -44,8 +44,8 @@ REPLIES = {"200 bytes": 200, "100 KB": 100_000}
 PATIENCE = 30.0
 GLANCE = 0.05
 
-#: Seconds of a first run that is not measured: connections are made, and code is brought in.
-WARM = 1.0
+#: Seconds, whole ones as wrk wants them, of a first run that is not measured: connections are made, code is brought in.
+WARM = 1
 
 
 class Figures(NamedTuple):
@@ -143,10 +143,10 @@ def _file(name: str) -> str:
     return name.replace(" ", "-")
 
 
-def ask(way: Way, reply: str, connections: int, seconds: float) -> Figures:
+def ask(way: Way, reply: str, connections: int, seconds: int) -> Figures:
     """Let wrk ask for a reply, over kept connections."""
     url = f"http://127.0.0.1:{way.port}/{_file(reply)}"
-    command = [executable("wrk"), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", url]
+    command = [executable("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
     before = 0.0 if way.pid is None else cpu_seconds(way.pid)
     said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + PATIENCE).stdout
     cpu = 0.0 if way.pid is None else cpu_seconds(way.pid) - before
@@ -216,7 +216,7 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--connections", type=int, default=32, help="that wrk keeps, each with one request at a time")
-    parser.add_argument("--seconds", type=float, default=5, help="measured, each time")
+    parser.add_argument("--seconds", type=int, default=5, help="measured, each time")
     parser.add_argument("--rounds", type=int, default=5, help="of all three ways")
     return parser.parse_args()
 
@@ -228,7 +228,7 @@ def main() -> None:
     LOG.write_bytes(b"")
     figures: dict[str, dict[str, list[Figures]]] = {reply: {} for reply in REPLIES}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, ways(Path(folder)) as there:
-        print(f"{options.connections} connections, {options.rounds} rounds of {options.seconds:g} s")
+        print(f"{options.connections} connections, {options.rounds} rounds of {options.seconds} s")
         for reply in REPLIES:
             for way in there.values():
                 ask(way, reply, options.connections, WARM)

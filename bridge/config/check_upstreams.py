@@ -20,6 +20,8 @@ def check_upstreams(draft: Draft, node: Node, problems: Problems, notes: Problem
     server, ours = draft.server, list(_listeners(draft))
     if server.upstream is not None and _is_ours(server.upstream, ours):
         problems.add(node, _OURSELVES, "upstream")
+    if server.upstream is None and not server.upstreams:
+        _note_shared(draft, notes)
     prefixes = node.at("upstreams")
     if prefixes is None:
         return
@@ -34,6 +36,13 @@ def check_upstreams(draft: Draft, node: Node, problems: Problems, notes: Problem
         if _is_ours(upstream, ours):
             problems.add(own, _OURSELVES)
     check_twice(prefixes.mapping, "application", problems)
+
+
+def _note_shared(draft: Draft, notes: Problems) -> None:
+    for route in draft.routes.values():
+        shared = route.node.at("shared")
+        if route.spec.shared and shared is not None:
+            notes.at_key(shared, "there is no application to share this path with: name it as `server.upstream`")
 
 
 def check_twice(places: Mapping[str, Node], what: str, problems: Problems) -> None:

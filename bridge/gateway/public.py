@@ -188,7 +188,7 @@ class Public:
         if beneath(path, OURS) is not None:
             return await self._ours(request, path)
         there = self._there(request, path)
-        is_ours = behind is None or request.method in _METHODS
+        is_ours = behind is None or _asks(request) in _METHODS
         if there is not None and is_ours and (there.is_list or not _is_for_others(request, there.found.endpoint)):
             return await self._answer(request, there, base)
         if is_ours and (page := await self.pages.answer(request, path)) is not None:
@@ -202,6 +202,13 @@ class Public:
         if self.ingest is None or subject is None:
             return reply.text(404, "nothing of ours is public")
         return await self.ingest.handle(request, plain(subject[1:]), public=True)
+
+
+def _asks(request: web.BaseRequest) -> str:
+    """Return the method that is meant: that which a preflight asks leave for, the application's POST for one."""
+    if request.method != "OPTIONS":
+        return request.method
+    return request.headers.get("Access-Control-Request-Method", "OPTIONS")
 
 
 def _is_for_others(request: web.BaseRequest, endpoint: Endpoint) -> bool:

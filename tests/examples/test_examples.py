@@ -15,6 +15,7 @@ PAGES = sorted((ROOT / "config/examples/pages").glob("*/index.html"))
 def test_the_systems_are_there():
     """Their names are what one types."""
     assert [path.stem for path in EXAMPLES] == [
+        "application",
         "board",
         "clock",
         "devices",

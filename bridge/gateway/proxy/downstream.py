@@ -123,6 +123,7 @@ class Downstream:
             return
         if self.framing != Framing():
             transport.close()  # what was sent still arrives, and is seen to be too short
+            asyncio.get_running_loop().call_later(STALL, transport.abort)  # unless it is never taken
             return
         # Without length and chunks an orderly close is the end of the body: only a reset tells.
         sock: socket.socket | None = transport.get_extra_info("socket")

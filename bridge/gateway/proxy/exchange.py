@@ -169,7 +169,9 @@ class Exchange:
         elif body.is_eof():
             await down.whole(back.head, back.framing, body.read_nowait())
         else:
-            protocol.read_timeout = self._upstream.target.timeout
+            if protocol.read_timeout is None:  # the request is still on its way there
+                protocol.read_timeout = self._upstream.target.timeout
+                protocol.start_timeout()
             self._upstream.reading(protocol, body)
             await down.begin(back.head, back.framing, body.read_nowait())
             while data := await body.readany():

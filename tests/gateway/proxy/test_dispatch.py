@@ -48,6 +48,15 @@ async def test_a_route_beats_the_application(method: str, path: str, *, is_ours:
         assert len(front.app.requests) == (not is_ours)
 
 
+@pytest.mark.parametrize(("method", "is_ours"), [("GET", True), ("HEAD", True), ("POST", False), ("PUT", False)])
+async def test_a_preflight_is_for_who_answers_the_method(method: str, *, is_ours: bool) -> None:
+    """The application knows whom it lets POST to a path that a route serves with GET."""
+    async with proxied(endpoints=(endpoint("/clock"),)) as front, front.peer() as peer:
+        asks = {"Origin": "https://app.example", "Access-Control-Request-Method": method}
+        await request(peer, "/clock", "OPTIONS", **asks)
+        assert len(front.app.requests) == (not is_ours)
+
+
 @pytest.mark.parametrize("path", ["/-/", "/-", "/-/live", "/-/push/x", "/%2D/routes", "/-/%ff"])
 @pytest.mark.parametrize("base", ["", "/base"])
 async def test_what_is_ours_is_never_passed_on(path: str, base: str) -> None:

@@ -456,11 +456,11 @@ async def test_the_time_to_answer_begins_behind_the_body() -> None:
         await connection.whole()
         await connection.send(HELLO)
 
-    async with proxied(serve, target={"timeout": 0.2}) as front, front.peer() as peer:
+    async with proxied(serve, target={"timeout": 0.6}) as front, front.peer() as peer:
         peer.send(b"POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
         await peer.reader.readuntil(b"\r\n\r\n")
         for byte in b"abcd":
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.25)
             peer.send(bytes((byte,)))
         assert (await peer.answer()).status == 200
 
@@ -474,12 +474,12 @@ async def test_a_pause_within_a_body_is_bounded_and_a_streams_is_not() -> None:
         await connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n\r\nhalf" % type)
         await connection.gone()
 
-    async with proxied(serve, target={"timeout": 0.1}) as front, front.peer() as peer, front.peer() as other:
+    async with proxied(serve, target={"timeout": 0.6}) as front, front.peer() as peer, front.peer() as other:
         peer.send(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
         other.send(b"GET /file HTTP/1.1\r\nHost: a\r\n\r\n")
         raw = await other.rest()
         assert raw.endswith(b"4\r\nhalf\r\n")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.8)
         assert len(front.proxy) == 1
         assert not peer.reader.at_eof()
 
@@ -539,7 +539,7 @@ async def test_an_applications_own_limit_is_waited_for() -> None:
             await release.wait()
             await connection.send(HELLO)
 
-    async with proxied(serve, target={"connections": 1, "connect": 0.2}) as front, front.peer() as a, front.peer() as b:
+    async with proxied(serve, target={"connections": 1, "connect": 0.6}) as front, front.peer() as a, front.peer() as b:
         a.send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
         await until(lambda: len(front.proxy) == 1)
         answer = await request(b, "/b")

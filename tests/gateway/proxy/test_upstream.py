@@ -98,7 +98,7 @@ async def test_an_application_that_speaks_no_tls_is_502() -> None:
 async def test_health_is_said_in_words() -> None:
     """Well, ill, away."""
     async with application(always(HELLO)) as app:
-        health = Health(Target(host="127.0.0.1", port=app.port, health="/healthz"), every=0.02)
+        health = Health(Target(host="127.0.0.1", port=app.port, health="/healthz"), every=0.3)
         assert health.hindrance == "the application has not been asked for its health yet"
         task = asyncio.create_task(health.run())
         await until(lambda: health.hindrance is None)
