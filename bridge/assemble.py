@@ -11,7 +11,10 @@ from bridge.channel import Channel
 from bridge.config.address import RouteAddress
 from bridge.config.model import Config, Last, RouteSpec
 from bridge.demand import Demand
+from bridge.event import Event
+from bridge.eventid import EventId
 from bridge.expression import looks_inside
+from bridge.gateway.beginning import PART
 from bridge.gateway.endpoint import Endpoint, Heartbeat, Listing, Retry
 from bridge.gateway.feed import RUN
 from bridge.gateway.supply import Asking, Piece, Run, Supply
@@ -171,20 +174,28 @@ def _supply(route: Route, sources: Sequence[Intake], bus: Bus) -> Supply:
 
 def _greet(route: Route, sources: Sequence[Intake], bus: Bus, captures: Mapping[str, str]) -> list[bytes]:
     """Return the present values of those sources that have one, under numbers of their own."""
-    frames: list[bytes] = []
-    for intake in sources:
-        messages = intake.place.present({**route.feeds[intake.place.name].bind, **captures})
-        events = intake.inlet.events(messages)
-        frames += [route.frame(intake.place.name, event, f"{bus.epoch}-{bus.draw()}") for event in events]
-    return frames
+    events = [(intake.place.name, event) for intake in sources for event in _present(route, intake, captures)]
+    made = [(each, route.frame(*each, str(EventId(bus.epoch, bus.draw(), PART)))) for each in events]
+    frames = [(each, frame) for each, frame in made if frame]
+    if not frames:
+        return []
+    # The last one's id says that all have come.
+    last, _ = frames[-1]
+    return [*(frame for _, frame in frames[:-1]), route.frame(*last, str(EventId(bus.epoch, bus.draw())))]
 
 
 def _refill(route: Route, sources: Sequence[Intake], bus: Bus, channel: Channel) -> None:
     """Put the present values into a channel that was forgotten for want of room, whose source sends no more of them."""
     for intake in sources:
         if intake.spec.source.is_asked:
-            messages = intake.place.present({**route.feeds[intake.place.name].bind, **channel.captures})
-            bus.refill(route, channel, intake.place.name, intake.inlet.events(messages))
+            bus.refill(route, channel, intake.place.name, _present(route, intake, channel.captures))
+
+
+def _present(route: Route, intake: Intake, captures: Mapping[str, str]) -> list[Event]:
+    """Return what a source knows now for a channel; of a list with `capture`, what belongs there."""
+    name = intake.place.name
+    events = intake.inlet.events(intake.place.present({**route.feeds[name].bind, **captures}))
+    return [event for event in events if route.takes(name, event, captures)]
 
 
 def _visit(route: Route, intake: Intake, mark: str) -> AsyncGenerator[Piece]:

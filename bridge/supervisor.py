@@ -85,7 +85,7 @@ async def supervise(
     source: Source, outlet: Outlet, place: Place, health: Health, uniform: Callable[[float, float], float]
 ) -> None:
     """Run the source until it ends or the task is cancelled, whatever it raises; `uniform` draws the jitter."""
-    loop = asyncio.get_running_loop()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     delay = FIRST_DELAY
     while True:
         started = loop.time()
@@ -100,6 +100,9 @@ async def supervise(
         else:
             health.tell(place.name, "ended")
             return
+        if task is not None and task.cancelling():
+            # A task group of the source that fails while it is cancelled tells of the failure alone.
+            raise asyncio.CancelledError
         health.tell(place.name, "down", reason)
         if loop.time() - started > STABLE_AFTER:
             delay = FIRST_DELAY

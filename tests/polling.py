@@ -57,6 +57,7 @@ class Canned:
         self.headers = CIMultiDictProxy(CIMultiDict([("Content-Type", "text/plain"), *headers]))
         self.url = url
         self.where = "a.test"
+        self.is_fleeting = False
         self.size = 0
         self.is_closed = False
         self._drips = drips

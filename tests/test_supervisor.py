@@ -227,6 +227,30 @@ async def test_a_cancelled_source_is_not_started_again():
     assert health.sources["s"].state == "up"
 
 
+async def test_a_source_that_fails_while_it_is_cancelled_is_not_started_again():
+    """The end of the process waits for it, so a failure within a task group must not swallow its cancellation."""
+    begun = asyncio.Event()
+
+    class Failing(Source):
+        async def run(self, outlet: Outlet, place: Place) -> None:
+            """Fail at the end, as a task group does whose task fails at the same moment."""
+            try:
+                begun.set()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError as error:
+                raise SourceError("failed at the end") from error
+
+    health = Health(lambda: 0.0, lambda *_: None)
+    health.add("s")
+    task = asyncio.create_task(supervise(Failing(), Quiet(health), Place(name="s"), health, lambda *_: 0.0))
+    await begun.wait()
+    task.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert health.sources["s"].state == "starting"
+
+
 @pytest.mark.parametrize(("said", "told"), [("scripted", []), ("unplugged", [("down", "scripted")])])
 async def test_one_that_fails_while_down_tells_only_a_new_reason(clock, said, told):
     """It said itself that it is down; the same words again are no news."""

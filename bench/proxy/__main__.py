@@ -2,11 +2,12 @@
 
     make bench-proxy         or        .venv/bin/python -m bench.proxy --seconds 10 --connections 100
 
-One small application, an nginx that serves two files, is asked by wrk three ways, one after another, several rounds:
+One small application, an nginx that serves two files, is asked by wrk four ways, one after another, several rounds:
 
 - directly, which is what wrk and the application can do by themselves;
 - through an nginx that does nothing but `proxy_pass`, with kept connections;
-- through sse-bridge, the real program, with `server.upstream`.
+- through sse-bridge, the real program, with `server.upstream`;
+- through `naive.py`, which is aiohttp's client behind aiohttp's server.
 
 Each is one process with one loop. Connections are kept on both sides, and a round counts only if every request was
 answered with 200. CPU is the proxy's own user and system time over the run (from /proc), divided by the requests that
@@ -35,7 +36,7 @@ from bench.sink import BUILD, LOG, RESULTS, TREE, cpu_seconds, free_port
 
 HERE = Path(__file__).parent
 
-DIRECT, NGINX, OURS = "no proxy", "nginx proxy_pass", "sse-bridge"
+DIRECT, NGINX, OURS, NAIVE = "no proxy", "nginx proxy_pass", "sse-bridge", "naive aiohttp"
 
 #: The replies: their names, and their bytes.
 REPLIES = {"200 bytes": 200, "100 KB": 100_000}
@@ -124,8 +125,16 @@ def bridge(application: int) -> Iterator[Way]:
 
 
 @contextlib.contextmanager
+def naive(application: int) -> Iterator[Way]:
+    """Run the proxy that everyone writes first."""
+    port = free_port()
+    with running(sys.executable, HERE / "naive.py", str(port), f"127.0.0.1:{application}", port=port) as pid:
+        yield Way(port, pid)
+
+
+@contextlib.contextmanager
 def ways(folder: Path) -> Iterator[dict[str, Way]]:
-    """Run the application and both proxies."""
+    """Run the application and the proxies."""
     files = folder / "files"
     files.mkdir()
     for name, size in REPLIES.items():
@@ -136,6 +145,7 @@ def ways(folder: Path) -> Iterator[dict[str, Way]]:
             DIRECT: Way(application.port, None),
             NGINX: stack.enter_context(nginx(folder, "proxy.conf", application=application.port)),
             OURS: stack.enter_context(bridge(application.port)),
+            NAIVE: stack.enter_context(naive(application.port)),
         }
 
 
@@ -217,12 +227,12 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--connections", type=int, default=32, help="that wrk keeps, each with one request at a time")
     parser.add_argument("--seconds", type=int, default=5, help="measured, each time")
-    parser.add_argument("--rounds", type=int, default=5, help="of all three ways")
+    parser.add_argument("--rounds", type=int, default=4, help="of all ways")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run all rounds, interleaved, so that a busy moment of the machine meets all three."""
+    """Run all rounds, interleaved, so that a busy moment of the machine meets all ways."""
     options = parse()
     BUILD.mkdir(parents=True, exist_ok=True)
     LOG.write_bytes(b"")

@@ -8,6 +8,7 @@ from bridge.config.draft import DraftRoute, DraftSource
 from bridge.config.problems import Problems
 from bridge.errors import TemplateError
 from bridge.template import Template
+from bridge.units import size_text
 
 #: The fact that tells a whole document from a change of it.
 CHANGE: Final = "change"
@@ -25,6 +26,16 @@ def check_asked(
             _check_names(route, address, feed.source, source, problems)
         if source.spec.source.is_delta:
             _check_delta(route, number, problems)
+
+
+def check_whole(sources: Mapping[str, DraftSource], limit: int, problems: Problems) -> None:
+    """Note documents that would be cut: nobody can apply changes to a part of one."""
+    for source in sources.values():
+        longest = source.spec.source.longest if source.spec is not None and source.spec.source.is_delta else None
+        place = source.node.at("max") or source.node.at("delta")
+        if longest is not None and longest > limit and place is not None:
+            told = f"a document of `max` ({size_text(longest)}) is one event, and `limits.event` ({size_text(limit)})"
+            problems.add(place, f"{told} would cut it: make one larger, or the other smaller")
 
 
 def _check_names(route: DraftRoute, address: RouteAddress, name: str, source: DraftSource, problems: Problems) -> None:

@@ -5,7 +5,7 @@ from functools import reduce
 from typing import Final
 
 from bridge.config.address import RouteAddress, both, check_path, trimmed
-from bridge.config.check_asked import check_asked
+from bridge.config.check_asked import check_asked, check_whole
 from bridge.config.check_sources import check_bind, names_of
 from bridge.config.draft import Draft, DraftRoute, DraftSource
 from bridge.config.names import Names, event_fault, key_fault, lacking
@@ -29,6 +29,7 @@ def check_routes(draft: Draft, problems: Problems, notes: Problems) -> None:
         last = list(draft.routes.values())[MAX_ROUTES]
         problems.at_key(last.node, f"more than {MAX_ROUTES} routes: a name in a path stands for many, /logs/{{file}}")
         return
+    check_whole(draft.sources, draft.limits.event, problems)
     addresses: dict[str, RouteAddress] = {}
     for path, route in draft.routes.items():
         try:

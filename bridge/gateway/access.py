@@ -140,7 +140,7 @@ def forwarded(request: web.BaseRequest, hops: Sequence[Network]) -> Forwarded:
     """Read `X-Forwarded-*`, if the peer is a hop."""
     peer = _address(request.remote or "")
     if peer is None or not _is_hop(peer, hops):
-        return Forwarded(str(peer) if peer else request.remote or "")
+        return Forwarded(_text(request.remote or ""))
     headers = request.headers
     scheme = headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
     # Each proxy that cuts a prefix off adds it behind those cut off before it came.
@@ -177,3 +177,9 @@ def _address(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+@lru_cache(REMEMBERED)
+def _text(remote: str) -> str:
+    """Return an address as it is usually written, anything else as it is."""
+    return str(_address(remote) or remote)

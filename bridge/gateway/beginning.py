@@ -4,19 +4,37 @@ Nothing here awaits, so what a newcomer is given and what the channel sends from
 """
 
 from collections.abc import AsyncGenerator
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge import wire
 from bridge.bus import Bus
 from bridge.gateway.archive import Now, open_archive
+from bridge.gateway.connection import BATCH
 from bridge.gateway.feed import open_back, open_run, read_back
+from bridge.gateway.subscriber import Audience, Greeting
 from bridge.gateway.supply import Back, Piece, Supply
 from bridge.subscription import EventId, Replay, Subscription, Want
+
+#: The mark of the id before the present values: who brings it has seen none of them.
+NEW: Final = "new"
+
+#: The mark of all of them but the last: who brings it was cut among them, and has not all.
+PART: Final = "part"
 
 #: How the answer to an id begins of which something after it is lost.
 _GAP: Final = f"event: {wire.CONTROL}gap\n".encode()
 
 _BLANK: Final = b"\n\n"
+
+
+class Opening(NamedTuple):
+    """What a stream begins with."""
+
+    frames: bytes
+    #: What stands after them, the same bytes for all who are given it.
+    shared: bytes = b""
+    #: What a task writes before the channel's events, or instead.
+    pieces: AsyncGenerator[Piece] | None = None
 
 
 class Beginning:
@@ -26,34 +44,31 @@ class Beginning:
         self._bus = bus
         self._replay = replay
 
-    def of(self, supply: Supply, subscription: Subscription, want: Want) -> tuple[bytes, AsyncGenerator[Piece] | None]:
-        """Set the cursor; return what stands first, and what a task writes before the channel's events, or instead."""
-        opening, pieces = self._opening(supply, subscription, want)
-        return self._down(supply) + opening, pieces
+    def of(self, supply: Supply, audience: Audience, subscription: Subscription, want: Want) -> Opening:
+        """Set the cursor, and return what the stream begins with."""
+        opening = self._opening(supply, audience, subscription, want)
+        return opening._replace(frames=self._down(supply) + opening.frames)
 
-    def _opening(
-        self, supply: Supply, subscription: Subscription, want: Want
-    ) -> tuple[bytes, AsyncGenerator[Piece] | None]:
+    def _opening(self, supply: Supply, audience: Audience, subscription: Subscription, want: Want) -> Opening:
         if supply.run is not None:
-            return open_run(supply.run, want)
+            opening, pieces = open_run(supply.run, want)
+            return Opening(opening, pieces=pieces)
         if supply.archive is not None:
             now = Now(self._bus.epoch, self._bus.seq, self._replay)
             opened = open_archive(supply.archive, want, subscription, supply.route.terms.start, now)
             if opened is not None:
-                return opened
+                return Opening(opened[0], pieces=opened[1])
         back = self._back(supply, subscription, want)
         if back is not None:
             opening, mark = open_back(back, self._bus.epoch, want)
             captures = subscription.channel.captures
-            return opening, read_back(back, mark, lambda: supply.back(captures), subscription)
-        if supply.is_delta:
-            return self._whole(supply, subscription, want), None
-        if supply.route.terms.start is not None and not subscription.channel.events:
+            pieces = read_back(back, mark, lambda: supply.back(captures), subscription)
+            return Opening(opening, pieces=pieces)
+        if supply.route.terms.start is None:
+            return self._present(supply, audience, subscription, want)
+        if not subscription.channel.events:
             supply.refill(subscription.channel)
-        opening = self._open(subscription, want)
-        if supply.route.terms.start is None and want == Want():
-            opening += self._greeting(supply, subscription)
-        return opening, None
+        return Opening(self._open(subscription, want))
 
     def _back(self, supply: Supply, subscription: Subscription, want: Want) -> Back | None:
         """Return what the source reads back, for one who starts at the earliest or whose id the channel lost."""
@@ -66,24 +81,53 @@ class Beginning:
             return None
         return supply.back(channel.captures)
 
-    def _whole(self, supply: Supply, subscription: Subscription, want: Want) -> bytes:
-        """Open where events are changes: who has all before them goes on, anyone else is given the whole first."""
+    def _present(self, supply: Supply, audience: Audience, subscription: Subscription, want: Want) -> Opening:
+        """Open where a newcomer is given what is there now; who resumes is given it where nothing else helps."""
         gap = b""
-        if want.last_event_id:
+        if self._was_cut(want):
+            # What came of the present values may not be there any more.
+            is_torn = want.last_event_id is not None and want.last_event_id.endswith(PART)
+            gap = Subscription.gap("evicted", None, want.last_event_id, None, snapshot=True) if is_torn else b""
+        elif want.last_event_id or (want != Want() and not supply.is_delta):
             opening = self._open(subscription, want)
-            if not opening.startswith(_GAP):
-                return opening
+            # Where events are changes, whoever lost one needs the whole; elsewhere who finds nothing kept.
+            is_bare = subscription.channel.newest_event is None
+            if not opening.startswith(_GAP) or not (supply.is_delta or is_bare):
+                return Opening(opening)
             gap = opening[: opening.index(_BLANK) + len(_BLANK)]
-        # Live from here on: what is in the whole does not come as changes, too.
-        return gap + self._open(subscription, Want()) + self._greeting(supply, subscription)
+        # Go on live, after the present values: what is in them does not come as changes, too.
+        opening = self._open(subscription, Want())
+        greeting = self._greeting(supply, audience)
+        subscription.delivered += greeting.events
+        if len(greeting.frames) > BATCH:
+            return Opening(gap, greeting.frames)
+        return Opening(gap + (greeting.frames or opening))
+
+    def _greeting(self, supply: Supply, audience: Audience) -> Greeting:
+        """Return the present values, behind an id that says that they are still to come.
+
+        An id without the mark would say that they have come, and a client may be cut before they have.
+        """
+        channel, known = audience.channel, audience.greeting
+        if known is not None and known.at == channel.next:
+            return known
+        before = EventId(self._bus.epoch, self._bus.seq, NEW)
+        values = supply.greet(channel.captures)
+        if not values:
+            return Greeting()
+        made = Greeting(wire.cursor(str(before)) + b"".join(values), len(values), channel.next)
+        # Until something changes all are given these very bytes: a peer that takes nothing must not hold a megabyte of
+        # its own. Small ones are made anew, and tell of this very moment.
+        audience.greeting = made if len(made.frames) > BATCH else None
+        return made
+
+    def _was_cut(self, want: Want) -> bool:
+        """Tell whether an id is one within the present values that this process gave."""
+        found = EventId.parse(want.last_event_id or "")
+        return found is not None and found.epoch == self._bus.epoch and found.mark in {NEW, PART}
 
     def _open(self, subscription: Subscription, want: Want) -> bytes:
         return subscription.open(want, head=self._bus.seq, replay=self._replay)
-
-    def _greeting(self, supply: Supply, subscription: Subscription) -> bytes:
-        greetings = supply.greet(subscription.channel.captures)
-        subscription.delivered += len(greetings)
-        return b"".join(greetings)
 
     def _down(self, supply: Supply) -> bytes:
         route = supply.route

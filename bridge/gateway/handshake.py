@@ -124,13 +124,16 @@ class Server(web.Server):
             return refusal(431)
         if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
             return refusal(501, "this server knows no transfer coding but chunked")
+        if request.version == HttpVersion10 and "Transfer-Encoding" in request.headers:
+            # Whoever passed it on may have read another end than we do (RFC 9112, 6.1); nginx refuses it too.
+            return refusal(400)
         return await self._handle(request)
 
 
 class Handler(web.RequestHandler):
     """One connection until its stream takes it over."""
 
-    __slots__ = ("_answered", "_deadline", "_server", "_start", "_unread", "left")
+    __slots__ = ("_answered", "_deadline", "_is_listening", "_server", "_start", "_unread", "left")
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
         super().__init__(server, loop=loop, **kwargs)
@@ -138,8 +141,11 @@ class Handler(web.RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         #: The body of the request that is being answered; what arrives is part of it, or the next request too early.
         self._answered: StreamReader | None = None
-        #: Called when the connection is lost: aiohttp lets a handler go on that nobody listens to any more.
+        #: Called when the connection is lost, or is about to be closed in the middle of its answer: aiohttp lets a
+        #: handler go on that nobody listens to any more.
         self.left: Callable[[], object] | None = None
+        #: The answer may take for ever.
+        self._is_listening = False
         #: Bytes since the last request began to be answered, and the first of them.
         self._unread = 0
         self._start = b""
@@ -165,6 +171,26 @@ class Handler(web.RequestHandler):
         is_parsed = self._answered is None and bool(self._messages)
         if self._unread > UNREAD_BYTES and not is_parsed:
             self._overflow()
+        if self._is_listening:
+            self.listen()
+
+    def listen(self) -> bool:
+        """Go on reading for as long as this answer takes; False where the connection had to be cut.
+
+        Behind a row of pipelined requests aiohttp reads no more until they are answered, and so would not notice that
+        the client has left.
+        """
+        self._is_listening = True
+        if self._buffer_paused:
+            self._cut("malformed")
+            return False
+        return True
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  as aiohttp has it
+        """Close, and first let whoever passes something on tell that it ends in its middle."""
+        if self.left is not None:
+            self.left()
+        await super().shutdown(timeout)
 
     @property
     def is_idle(self) -> bool:
@@ -202,14 +228,16 @@ class Handler(web.RequestHandler):
         if self._server.is_closing or not request.content.is_eof():
             resp.force_close()
         try:
-            # What was prepared has been written by its handler, which sees to its time.
-            async with asyncio.timeout(None if resp.prepared else self._server.times.send):
+            if resp.prepared:  # its handler has written it, and seen to its time
+                return await super().finish_response(request, resp, start_time)
+            async with asyncio.timeout(self._server.times.send):
                 return await super().finish_response(request, resp, start_time)
         except TimeoutError:
             self._cut("late")
             return resp, True
         finally:
             self._answered = None
+            self._is_listening = False
             self._start = b""
 
     def handle_error(

@@ -38,7 +38,10 @@ def decode(raw: str, errors: str = "strict") -> str:
     """
     if not raw.startswith("/"):
         raise PathError("a path begins with a slash")
-    return "/".join([_segment(part, errors) for part in raw.split("/")])
+    parts = raw.split("/")
+    if "%" not in raw and raw.isascii() and "\0" not in raw and _DOTS.isdisjoint(parts):
+        return raw  # as nearly all are: there is nothing to decode, and nothing to refuse
+    return "/".join([_segment(part, errors) for part in parts])
 
 
 def plain(path: str) -> str:

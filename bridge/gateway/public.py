@@ -168,11 +168,13 @@ class Public:
 
     def _behind(self, path: str) -> Behind | None:
         """Return the application that a path may be passed on to; None for none, and for what is ours."""
-        ours = (OURS, self.router.base + OURS)
-        if self.proxy is None or any(beneath(path, each) is not None for each in ours):
+        if self.proxy is None or (OURS in path and self._is_ours(path)):
             return None
         upstream = self.proxy.find(path)
         return None if upstream is None else Behind(self.proxy, upstream)
+
+    def _is_ours(self, path: str) -> bool:
+        return any(beneath(path, each) is not None for each in (OURS, self.router.base + OURS))
 
     async def _foreign(self, request: web.BaseRequest, raw: str, error: EncodingError) -> web.StreamResponse:
         """Pass on a path that is not UTF-8: no route, list or page can have it."""

@@ -19,7 +19,7 @@ from bridge import wire
 from bridge.bus import Bus
 from bridge.gateway import reply
 from bridge.gateway.beginning import Beginning
-from bridge.gateway.connection import BATCH, TakenOver, take_over
+from bridge.gateway.connection import BATCH, Connection, TakenOver, take_over
 from bridge.gateway.endpoint import Endpoint, Retry
 from bridge.gateway.feed import RUN, Pulse
 from bridge.gateway.framing import EVENT_STREAM, HEADERS, framing, head
@@ -182,7 +182,7 @@ class Streams:
         if supply.run is not None:
             return found.epoch == RUN and supply.run.is_finished(str(found.seq))
         route = supply.route
-        if route.running or found.epoch != self._bus.epoch:
+        if route.running or found.mark or found.epoch != self._bus.epoch:
             return False
         # The channel may have been forgotten with its last stream, if nothing ever came.
         channel = route.channels.get(route.place(captures))
@@ -218,14 +218,9 @@ class Streams:
 
     def _start(self, subscriber: Subscriber, want: Want, begin: bytes) -> None:
         audience = self._pump.admit(subscriber)
-        opening, pieces = self._beginning.of(subscriber.endpoint.supply, subscriber.subscription, want)
-        first = wire.retry(subscriber.retry) + opening
-        connection = subscriber.connection
-        if len(first) <= BATCH:
-            connection.transport.write(begin + connection.framing.wrap(first))
-        else:
-            connection.transport.write(begin)
-            connection.send(first)
+        opening = self._beginning.of(subscriber.endpoint.supply, audience, subscriber.subscription, want)
+        self._open(subscriber.connection, begin, wire.retry(subscriber.retry) + opening.frames, opening.shared)
+        pieces = opening.pieces
         if pieces is None:
             self._pump.start(subscriber, audience)
             return
@@ -233,6 +228,16 @@ class Streams:
         task = asyncio.create_task(self._feed(subscriber, audience, pieces), name="feed")
         self._tasks[subscriber] = task
         task.add_done_callback(lambda task: self._fed(subscriber, task))
+
+    def _open(self, connection: Connection, begin: bytes, first: bytes, shared: bytes) -> None:
+        """Write the head and the first block; what is larger than a batch follows as the peer takes it."""
+        if len(first) > BATCH:
+            connection.transport.write(begin)
+            connection.send(first + shared)
+            return
+        connection.transport.write(begin + connection.framing.wrap(first))
+        if shared:
+            connection.send(shared)
 
     async def _feed(self, subscriber: Subscriber, audience: Audience, pieces: AsyncGenerator[Piece]) -> None:
         """Write what a task gives, at the peer's pace; then let the pump go on, or end the stream."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from bridge import wire
 from bridge.channel import Channel
@@ -68,10 +69,31 @@ class Subscriber:
         return wire.retry(self.retry) + wire.control("bye", told)
 
 
+class Greeting(NamedTuple):
+    """The present values of a channel, as a newcomer is given them."""
+
+    frames: bytes = b""
+    #: How many there are.
+    events: int = 0
+    #: The ordinal that the channel had reached.
+    at: int = 0
+
+
 class Audience:
     """Those who are at the head of one channel."""
 
-    __slots__ = ("channel", "events", "heartbeat", "is_stale", "last", "members", "position", "pulse", "users")
+    __slots__ = (
+        "channel",
+        "events",
+        "greeting",
+        "heartbeat",
+        "is_stale",
+        "last",
+        "members",
+        "position",
+        "pulse",
+        "users",
+    )
 
     def __init__(self, channel: Channel, heartbeat: Heartbeat | None) -> None:
         self.channel = channel
@@ -85,5 +107,7 @@ class Audience:
         self.last = 0.0
         self.pulse: asyncio.TimerHandle | None = None
         self.is_stale = False
+        #: What newcomers were given last, where it is large.
+        self.greeting: Greeting | None = None
         #: Streams on this channel, those that lag or are fed by a task included.
         self.users = 0

@@ -186,6 +186,11 @@ class Source(BaseModel, ABC):
         return False
 
     @property
+    def longest(self) -> int | None:
+        """Return how many bytes one message has at most, where the keys say that."""
+        return None
+
+    @property
     def is_log(self) -> bool:
         """Tell whether its messages carry positions and it offers a `Log`, so that ids of routes may be positions."""
         return False

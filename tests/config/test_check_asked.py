@@ -105,3 +105,25 @@ def test_a_name_that_nobody_gives_is_told(tmp_path: Path, route: str, expected: 
 def test_keys_that_changes_do_not_go_with_are_told(tmp_path: Path, route: str, expected: str):
     """Each with its place."""
     assert faults(tmp_path, route) == [f"routes.{expected}"]
+
+
+def test_a_document_that_would_be_cut_is_told(tmp_path: Path):
+    """Its changes could be applied by nobody; a reply that is sent as a whole may be cut, with a gap that says so."""
+    path = tmp_path / "routes.yaml"
+    sources = """\
+    {
+      document: { kind: http, url: http://127.0.0.1/, every: 10s, delta: merge-patch, max: 2MiB },
+      usual: { kind: http, url: http://127.0.0.1/, every: 10s, delta: merge-patch },
+      page: { kind: http, url: http://127.0.0.1/, every: 10s, max: 2MiB },
+    }"""
+    text = f"sources: {sources}\nroutes: {{ /d: {{ from: document }}, /u: {{ from: usual }}, /p: {{ from: page }} }}\n"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    [problem] = caught.value.problems
+    assert str(problem).endswith(
+        "sources.document.max: a document of `max` (2MiB) is one event, and `limits.event` (1MiB) would cut it: make "
+        "one larger, or the other smaller"
+    )
+    path.write_text(f"{text}limits: {{ event: 2MiB }}\n", "utf-8")
+    load(path, {})

@@ -12,6 +12,8 @@ from bridge.sources.http import polite
 from tests.http_server import Each, Reply, Request
 from tests.polled import polled, text
 
+OLD = "Sat, 01 Jan 2000 00:00:00 GMT"
+
 
 class Timed:
     """Plays replies in turn, the last for ever, and keeps when each was asked for."""
@@ -158,6 +160,23 @@ async def test_h19_validators_go_back_and_304_changes_nothing():
         assert made.status.state == "up"
         # They keep to one connection.
         assert made.server.connections == 1
+
+
+async def test_h19_a_304_of_another_page_behind_a_redirect_is_not_believed():
+    """The query of a redirect says which page it is; what was modified before the last one is news all the same."""
+    version = "1"
+
+    def play(request: Request) -> Reply:
+        if request.path == "/page":
+            return text("", ("Location", f"/file?v={version}"), status=302)
+        is_known = request.header("If-Modified-Since") is not None
+        return text("" if is_known else request.target, ("Last-Modified", OLD), status=304 if is_known else 200)
+
+    async with polled(Each(play)) as made:
+        client = await made.served.open()
+        assert (await client.event()).data == "/file?v=1"
+        version = "2"
+        assert (await client.event()).data == "/file?v=2"
 
 
 async def test_h29_an_identical_body_is_no_event():

@@ -92,6 +92,75 @@ async def test_a_newcomer_is_greeted_with_the_value_of_its_address():
         assert (await back.event()).data == "1.10"
 
 
+async def test_who_is_cut_before_the_greeting_is_greeted_again():
+    """The id that stands before it does not say that it has come; nothing was lost, so there is no gap."""
+    desk = Desk()
+    desk.values["EUR"] = "1.08"
+    async with running(ROUTES, {"rates": Asking(desk=desk)}) as served:
+        await until(lambda: desk.outlet)
+        client = await served.open("/rates/EUR")
+        assert client.blocks[0].data is None
+        first = client.blocks[0].id
+        client.reset()
+        back = await served.open("/rates/EUR", id=first)
+        assert (await back.event()).data == "1.08"
+        assert not back.gaps
+
+
+async def test_who_is_cut_within_the_greeting_is_given_all_of_it_again():
+    """What has come of it may not be there any more, which a gap says; the last id of it says that all has come."""
+    desk = Desk()
+    desk.present = lambda _: [Message(payload=each, time=0.0, captures={"currency": "EUR"}) for each in "abc"]
+    async with running(ROUTES, {"rates": Asking(desk=desk)}) as served:
+        await until(lambda: desk.outlet)
+        client = await served.open("/rates/EUR")
+        ids = [(await client.event()).id for _ in "abc"]
+        torn = await served.open("/rates/EUR", id=ids[1])
+        assert [(await torn.event()).data for _ in "abc"] == ["a", "b", "c"]
+        assert [(gap["reason"], gap["from"], gap["snapshot"]) for gap in torn.gaps] == [("evicted", ids[1], True)]
+        whole = await served.open("/rates/EUR", id=ids[2])
+        desk.emit("EUR", Message(payload="d", time=0.0))
+        assert (await whole.event()).data == "d"
+        assert not whole.gaps
+
+
+async def test_who_finds_nothing_kept_is_greeted_behind_the_gap():
+    """Its channel was forgotten, and the source will not say again what has not changed."""
+    desk = Desk()
+    desk.values["EUR"] = "1.08"
+    async with running(ROUTES, {"rates": Asking(desk=desk)}) as served:
+        await until(lambda: desk.outlet)
+        client = await served.open("/rates/EUR", id="feedbeef-7")
+        assert (await client.event()).data == "1.08"
+        assert [gap["reason"] for gap in client.gaps] == ["epoch"]
+        desk.emit("EUR", Message(payload="1.09", time=0.0))
+        assert (await client.event()).data == "1.09"
+        other = await served.open("/rates/EUR", id="feedbeef-7")
+        assert (await other.event()).data == "1.09"
+        assert other.data == ["1.09"]
+
+
+async def test_a_large_greeting_is_one_for_all_until_something_changes():
+    """A peer that takes nothing of a megabyte holds none of its own."""
+    desk = Desk()
+    desk.values["EUR"] = "x" * HIGH_WATER * 8
+    asked: list[object] = []
+    desk.present = lambda captures: (asked.append(captures), Desk.present(desk, captures))[1]
+    async with running(ROUTES, {"rates": Asking(desk=desk)}) as served:
+        await until(lambda: desk.outlet)
+        stalled = [await served.open("/rates/EUR", receive=4096) for _ in range(3)]
+        assert len(asked) == 1
+        pending = [served.subscriber(client).connection._pending for client in stalled]
+        assert len({id(each.obj) for each in pending}) == 1
+        desk.values["EUR"] = "y" * HIGH_WATER * 8
+        desk.emit("EUR", Message(payload=desk.values["EUR"], time=0.0))
+        newcomer = await served.open("/rates/EUR")
+        assert (await newcomer.event()).data == desk.values["EUR"]
+        assert len(asked) == 2
+        lines = await served.open("/rates/EUR", headers="Accept: application/x-ndjson\r\n")
+        await lines.until(lambda: lines.body.count(b"y") == HIGH_WATER * 8)
+
+
 # -- changes of a document
 
 
@@ -131,6 +200,23 @@ async def test_an_id_whose_changes_are_lost_gets_a_gap_and_the_whole():
         assert [block.event for block in client.blocks if block.data] == ["bridge.gap", "snapshot"]
         desk.emit("EUR", Message(payload="new change", time=0.0, type="patch"))
         assert (await client.event()).data == "new change"
+
+
+async def test_who_is_cut_before_the_whole_document_gets_it_all_the_same():
+    """Changes without it could not be applied."""
+    desk = Desk()
+    desk.values["EUR"] = "whole 1"
+    async with running(ROUTES, {"rates": Asking(desk=desk, sends_changes=True)}) as served:
+        await until(lambda: desk.outlet)
+        client = await served.open("/rates/EUR")
+        first = client.blocks[0].id
+        client.reset()
+        desk.values["EUR"] = "whole 2"
+        desk.emit("EUR", Message(payload="change 2", time=0.0, type="patch"))
+        back = await served.open("/rates/EUR", id=first)
+        assert (await back.event()).data == "whole 2"
+        desk.emit("EUR", Message(payload="change 3", time=0.0, type="patch"))
+        assert (await back.event()).data == "change 3"
 
 
 async def test_who_falls_behind_on_changes_comes_back_for_the_whole():

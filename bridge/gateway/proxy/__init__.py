@@ -8,6 +8,7 @@
 * `exchange`    one request and its answer, streamed both ways
 * `upload`      the request's body on its way, and `Expect: 100-continue`
 * `events`      heartbeats between the events of an application's own stream
+* `silence`     TCP's own questions, where nothing may be said for hours
 * `tunnel`      both connections as one, after a 101
 * `trouble`     what goes wrong, as a status and a sentence
 * `proxy`       which application, how many at a time, and the end

@@ -19,6 +19,7 @@ from bridge.errors import BridgeError
 from bridge.gateway.connection import unsent
 from bridge.gateway.handshake import Handler
 from bridge.gateway.proxy.heads import Framing
+from bridge.gateway.proxy.silence import keep_alive
 
 #: Seconds in which a client with bytes waiting must take one at least, and one that is to send must send one. As
 #: nginx's `send_timeout` and `client_body_timeout`.
@@ -52,6 +53,11 @@ class Relayed(web.StreamResponse):
         """Send nothing."""
 
 
+def waiting(transport: asyncio.WriteTransport) -> tuple[int, int]:
+    """Return the bytes that wait in the transport and in the kernel: a peer that takes one changes them."""
+    return transport.get_write_buffer_size(), unsent(transport)
+
+
 def relayed(*, is_kept: bool) -> Relayed:
     """Return what tells aiohttp whether the connection goes on to another request."""
     answer = Relayed()
@@ -75,6 +81,13 @@ class Downstream:
     def watch(self, left: Callable[[], object] | None) -> None:
         """Call this when the client leaves; None to be left alone."""
         self._handler.left = left
+
+    def listen(self) -> None:
+        """Hear of the client's end however long the answer takes; raises `LeftError` where that cannot be."""
+        if (transport := self._handler.transport) is not None:
+            keep_alive(transport)
+        if not self._handler.listen():
+            raise LeftError
 
     @property
     def has_left(self) -> bool:
@@ -157,17 +170,16 @@ class Downstream:
             if self._watch is not None:
                 self._watch.cancel()
 
-    def _wait(self, waiting: tuple[int, int]) -> None:
-        self._watch = asyncio.get_running_loop().call_later(STALL, self._check, waiting)
+    def _wait(self, now: tuple[int, int]) -> None:
+        self._watch = asyncio.get_running_loop().call_later(STALL, self._check, now)
 
     def _check(self, before: tuple[int, int]) -> None:
-        waiting = self._waiting()
-        if waiting != before:
-            self._wait(waiting)
+        now = self._waiting()
+        if now != before:
+            self._wait(now)
         elif (transport := self._handler.transport) is not None:
             transport.abort()
 
     def _waiting(self) -> tuple[int, int]:
-        """Return the bytes that wait in the transport and in the kernel: a peer that takes one changes them."""
         transport = self._handler.transport
-        return (0, 0) if transport is None else (transport.get_write_buffer_size(), unsent(transport))
+        return (0, 0) if transport is None else waiting(transport)

@@ -1,7 +1,8 @@
 """An application's own event stream: passed on byte for byte, with comments of ours between its events when asked.
 
 A comment stands only where a blank line has ended an event, or before the first byte: anywhere else it would split one
-in two. What is compressed cannot be looked into, and is left alone.
+in two. What is compressed cannot be looked into, and is left alone; so is a stream whose length was told, for behind a
+comment its last bytes would be read as the next answer.
 """
 
 import asyncio
@@ -44,9 +45,11 @@ class Events:
 
     def __init__(self, head: RawResponseMessage) -> None:
         coding = str(head.headers.get("Content-Encoding", "identity")).strip().lower()
-        #: Whether its events can be told apart.
-        self.is_readable = kind(head) == _EVENTS and coding == "identity"
+        is_open = "Content-Length" not in head.headers
+        #: Whether its events can be told apart, and a comment between them changes nothing that was said of the whole.
+        self.is_readable = kind(head) == _EVENTS and coding == "identity" and is_open
         self._tail = b""
+        self._mark = b""  # a part of the mark at the beginning, until the rest shows that it is one
         self._has_begun = False
         self._is_ahead = False  # a comment stands before the first byte
 
@@ -61,12 +64,20 @@ class Events:
 
     def passed(self, data: bytes) -> bytes:
         """Note what the application sends; return it as it goes on."""
-        self._tail = (self._tail + data)[-_TAIL:]
         if not self._has_begun and self._is_ahead:
-            # Only at the very beginning is it no text (WHATWG HTML, 9.2.6), and there stands our comment now.
-            data = data.removeprefix(_BOM)
-        self._has_begun = True
+            data = self._unmarked(data)
+        if data:
+            self._tail = (self._tail + data)[-_TAIL:]
+            self._has_begun = True
         return data
+
+    def _unmarked(self, data: bytes) -> bytes:
+        """Take the mark away: it is no text only where our comment stands now (WHATWG HTML, 9.2.6)."""
+        data, self._mark = self._mark + data, b""
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._mark = data
+            return b""
+        return data.removeprefix(_BOM)
 
     async def relay(self, body: StreamReader, down: Downstream, every: float | None) -> None:
         """Pass the stream on until it ends; after `every` seconds of silence with a comment."""

@@ -24,6 +24,7 @@ from bridge.gateway.proxy.downstream import Downstream, LeftError, relayed
 from bridge.gateway.proxy.events import Events, is_stream
 from bridge.gateway.proxy.heads import Framing, HeadError
 from bridge.gateway.proxy.outgoing import Outgoing
+from bridge.gateway.proxy.silence import keep_alive
 from bridge.gateway.proxy.trouble import ERRORS, ClientError, ProxyError, failed
 from bridge.gateway.proxy.tunnel import Tunnel, take_over
 from bridge.gateway.proxy.upload import Upload
@@ -87,6 +88,20 @@ class Exchange:
         if task is None or self._down.has_left:
             return relayed(is_kept=False)
         self._down.watch(task.cancel)
+        is_told = False
+        try:
+            answer = await self._ended(task)
+            is_told = True
+            return answer
+        finally:
+            self._task = None
+            self._down.watch(None)
+            if not is_told and self._down.has_begun:
+                # A stop, or a fault of ours: what aiohttp writes now would stand within the body.
+                self._down.cut()
+            await self._closed()
+
+    async def _ended(self, task: asyncio.Task[object]) -> web.StreamResponse:
         try:
             if not self._upstream.is_bounded:
                 return await self._passed()
@@ -101,10 +116,6 @@ class Exchange:
             return relayed(is_kept=False)
         except ProxyError as error:
             return self._broken(error)
-        finally:
-            self._task = None
-            self._down.watch(None)
-            await self._closed()
 
     async def _passed(self) -> web.StreamResponse:
         try:
@@ -150,11 +161,15 @@ class Exchange:
                     self._upload.is_answered = True
                 return Answer(head, body, protocol)
             if head.code == _SWITCHING:
-                if outgoing.protocol is None or not protocol.upgraded:
-                    raise ProxyError(502, f"what {self._name} answered may not be passed on", "a 101 unasked for")
+                if not protocol.upgraded or not _is_asked_for(head, outgoing.protocol):
+                    raise HeadError("a 101 unasked for")
                 return Answer(head, body, protocol)
+            if head.code < _CONTINUE:
+                raise HeadError("a status that there is not")
             if head.code == _CONTINUE and self._upload is not None:
                 self._upload.invite()
+            if self._is_sent:
+                protocol.start_timeout()  # which aiohttp stopped, as it does behind every answer without a body
 
     # -- the way back
 
@@ -198,6 +213,9 @@ class Exchange:
         protocol.read_timeout = None
         protocol.start_timeout()  # which without a limit stops the one that runs
         self._upstream.reading(protocol, body)
+        self._down.listen()
+        if protocol.transport is not None:
+            keep_alive(protocol.transport)
         self._events = events = Events(head)
         first = events.passed(data) if (data := body.read_nowait()) else b""
         await self._down.begin(back.head, back.framing, first)
@@ -248,6 +266,12 @@ class Exchange:
         if self._connection is not None:
             self._upstream.done(self._connection)
             self._connection = None
+
+
+def _is_asked_for(head: RawResponseMessage, protocol: bytes | None) -> bool:
+    """Tell whether a 101 switches to what was asked for (RFC 9110, 7.8): h2c in its place was not looked at."""
+    wanted = head.headers.getall("Upgrade", ())
+    return protocol is not None and [each.strip().lower() for each in wanted] == [protocol.decode().lower()]
 
 
 def _write(protocol: ResponseHandler, data: bytes) -> None:

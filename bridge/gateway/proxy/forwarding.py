@@ -6,12 +6,13 @@ Rule 2: a hop's own fields are extended, not replaced: the application sees the 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from aiohttp import web
+from multidict import CIMultiDict, MultiMapping
 
 from bridge.gateway.access import MOST_HOPS, Network
 from bridge.instance import VIA
@@ -26,6 +27,10 @@ _PEERS: Final = 1_024
 
 #: What may stand within the quotes of `Forwarded`, as a host or as an address.
 _QUOTABLE: Final = re.compile(r"[A-Za-z0-9.:_\[\]-]+", re.ASCII)
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*", re.ASCII)
+
+#: What a stranger says.
+_NOTHING: Final[MultiMapping[str]] = CIMultiDict()
 
 
 class Peer(NamedTuple):
@@ -60,13 +65,8 @@ def is_loop(request: web.BaseRequest) -> bool:
 
 def lines(request: web.BaseRequest, host: str, peer: Peer, prefix: str) -> bytes:
     """Return the fields that tell of the client, as whole lines; `prefix` is what is cut off the path."""
-    given = request.headers if peer.is_hop else {}
-    chain = ", ".join(request.headers.getall("X-Forwarded-For", ())) if peer.is_hop else ""
-    element = _element(peer.address, host)
-    elements = ", ".join(request.headers.getall("Forwarded", ())) if peer.is_hop else ""
-    if not elements and chain:
-        # An application that reads this one alone must not take our hop for the client.
-        elements = ", ".join(_for(each.strip()) for each in chain.split(",")[-MOST_HOPS:])
+    given = request.headers if peer.is_hop else _NOTHING
+    chain = ", ".join(given.getall("X-Forwarded-For", ()))
     via = _VIA if request.version >= (1, 1) else _VIA_1_0
     vias = ", ".join(request.headers.getall("Via", ()))
     told = [
@@ -74,22 +74,50 @@ def lines(request: web.BaseRequest, host: str, peer: Peer, prefix: str) -> bytes
         ("X-Forwarded-Host", given.get("X-Forwarded-Host") or host),
         ("X-Forwarded-Proto", given.get("X-Forwarded-Proto") or "http"),
         ("X-Forwarded-Prefix", given.get("X-Forwarded-Prefix", "").rstrip("/") + prefix),
-        ("Forwarded", f"{elements}, {element}" if elements else element),
+        ("Forwarded", _forwarded(given, chain, peer.address, host)),
     ]
     fields = "".join(f"{name}: {value}\r\n" for name, value in told if value)
     before = f"Via: {vias}, " if vias else "Via: "
     return b"%b%b%b\r\n" % (_bytes(fields), _bytes(before), via)
 
 
-def _element(address: str, host: str) -> str:
-    named = f';host="{host}"' if _QUOTABLE.fullmatch(host) else ""
-    return f"{_for(address)}{named};proto=http"
+def _forwarded(given: MultiMapping[str], chain: str, address: str, host: str) -> str:
+    """Return `Forwarded` in agreement with the other fields: some applications read the one, some the others.
+
+    What a hop has said of the name and the scheme that the client asked for stays the only word on it: of two that
+    differ Spring takes the first and Rack the last, and ours, with which the hop asked us, is not the client's.
+    """
+    said = ", ".join(given.getall("Forwarded", ()))
+    name, scheme = _first(given, "X-Forwarded-Host"), _first(given, "X-Forwarded-Proto")
+    if not said and (chain or name or scheme):
+        nodes = [_for(each.strip()) for each in chain.split(",")[-MOST_HOPS:]] if chain else []
+        said = ", ".join([";".join([*nodes[:1], *_asked(name, scheme)]), *nodes[1:]])
+    known = said.lower()
+    ours = _asked("" if "host=" in known else host, "" if "proto=" in known else "http")
+    element = ";".join([_for(address), *ours])
+    return f"{said}, {element}" if said else element
+
+
+def _first(given: MultiMapping[str], name: str) -> str:
+    return given.get(name, "").partition(",")[0].strip()
+
+
+def _asked(host: str, scheme: str) -> Iterator[str]:
+    """Give what was asked for as it stands in an element."""
+    if _QUOTABLE.fullmatch(host):
+        yield f'host="{host}"'
+    if _SCHEME.fullmatch(scheme):
+        yield f"proto={scheme}"
 
 
 def _for(address: str) -> str:
     if not _QUOTABLE.fullmatch(address):
         return "for=unknown"
-    return f'for="[{address}]"' if ":" in address and not address.startswith("[") else f"for={address}"
+    if ":" not in address:
+        return f"for={address}"
+    # One colon tells a port, two an address of IPv6; in brackets the address, in quotes the whole (RFC 7239, 6).
+    is_bare = address.count(":") > 1 and not address.startswith("[")
+    return f'for="[{address}]"' if is_bare else f'for="{address}"'
 
 
 def _bytes(text: str) -> bytes:

@@ -10,6 +10,7 @@ Rule 3: a protocol other than WebSocket may be asked for, but not another versio
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 RawField = tuple[bytes, bytes]
@@ -52,6 +53,11 @@ _ANSWER: Final = HOP_BY_HOP | {b"content-length"}
 #: What only a proxy may say of the client, beside the fields that are ours.
 FORWARDED: Final = b"x-forwarded-"
 REAL_IP: Final = b"x-real-ip"
+
+#: Names of fields whose fate is remembered, and the bytes of the longest: browsers and applications use some hundred,
+#: and whoever makes up others fills no more than a few hundred kilobytes. So many texts of `Connection`, too.
+_NAMES_KEPT: Final = 1_024
+_NAME_BYTES: Final = 128
 
 _TOKENS: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _NAMES: Final = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:)*", re.ASCII)
@@ -106,8 +112,34 @@ def framing(lengths: Sequence[str], codings: Sequence[str]) -> Framing:
 
 def named(values: Iterable[str]) -> frozenset[bytes]:
     """Return the names that `Connection` lists, in lower case."""
-    tokens = (token.strip(" \t").lower() for value in values for token in value.split(","))
+    listed = ",".join(values)
+    return _listed(listed) if len(listed) <= _NAME_BYTES else _listed.__wrapped__(listed)
+
+
+@lru_cache(_NAMES_KEPT)
+def _listed(text: str) -> frozenset[bytes]:
+    tokens = (token.strip(" \t").lower() for token in text.split(","))
     return frozenset(token.encode("utf-8", "surrogateescape") for token in tokens if token)
+
+
+class _Name(NamedTuple):
+    """What is known of a field by its name."""
+
+    #: In lower case; and with `-` for each `_`.
+    key: bytes
+    plain: bytes
+    #: It goes on to nobody; it goes on only where a proxy said it.
+    is_taken: bool
+    is_proxys: bool
+
+
+@lru_cache(_NAMES_KEPT)
+def _known(name: bytes) -> _Name:
+    key = name.lower()
+    plain = key.replace(b"_", b"-")
+    is_proxys = plain.startswith(FORWARDED) or plain == REAL_IP
+    # No proxy spells it with `_`: whoever does means to be taken for one.
+    return _Name(key, plain, plain in _REQUEST or (is_proxys and plain != key), is_proxys)
 
 
 def protocol(connection: Collection[bytes], upgrade: str | None) -> bytes | None:
@@ -142,18 +174,12 @@ def request(start: bytes, raw: Iterable[RawField], dropped: Collection[bytes], o
     """Return a request's head. `ours` are whole lines; `trusts` lets through what a proxy in front says."""
     kept: list[RawField] = []
     for field in raw:
-        key = field[0].lower()
-        if b"_" in key and (plain := key.replace(b"_", b"-")) != key and _is_taken(plain, dropped, trusts=False):
+        name = field[0]
+        key, plain, is_taken, is_proxys = _known(name) if len(name) <= _NAME_BYTES else _known.__wrapped__(name)
+        if is_taken or (is_proxys and not trusts) or key in dropped or plain in dropped:
             continue
-        if not _is_taken(key, dropped, trusts=trusts):
-            kept.append(field)
+        kept.append(field)
     return b"%b\r\n%b%b\r\n" % (start, _lines(kept), ours)
-
-
-def _is_taken(key: bytes, dropped: Collection[bytes], *, trusts: bool) -> bool:
-    if key in _REQUEST or key in dropped:
-        return True
-    return not trusts and (key.startswith(FORWARDED) or key == REAL_IP)
 
 
 def answer(status: int, reason: str, raw: Iterable[RawField], dropped: Collection[bytes], ours: bytes) -> bytes:

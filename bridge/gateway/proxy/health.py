@@ -20,6 +20,10 @@ EVERY: Final = 5.0
 WELL: Final = range(200, 400)
 
 
+#: What may come before the answer, 103 for one.
+_ON_THE_WAY: Final = range(100, 200)
+
+
 class Health:
     """Asks one application, and remembers what it said last."""
 
@@ -60,8 +64,10 @@ class Health:
             if (transport := connection.transport) is None:
                 raise aiohttp.ServerDisconnectedError
             transport.write(_question(self._target))
-            head, _ = await protocol.read()
-            return int(head.code)
+            while True:
+                head, _ = await protocol.read()
+                if head.code not in _ON_THE_WAY:
+                    return int(head.code)
         finally:
             connection.close()
 

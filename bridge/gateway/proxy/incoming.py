@@ -9,6 +9,9 @@ from aiohttp.http import RawResponseMessage
 from bridge.gateway.proxy import heads
 from bridge.gateway.proxy.heads import Framing, HeadError
 
+#: A tuple: the parser gives these very values, so that a look suffices, where a set would hash them.
+_VERSIONS: Final = (HttpVersion11, HttpVersion10)
+
 #: The one answer, beside 101, that says which protocols the application would rather speak.
 _UPGRADE_REQUIRED: Final = 426
 
@@ -28,7 +31,7 @@ class Back(NamedTuple):
 def back(head: RawResponseMessage, request: web.BaseRequest, *, may_stay: bool) -> Back:
     """Write an answer for a client; raises `HeadError` where it may not be passed on."""
     headers = head.headers
-    if head.version not in {HttpVersion10, HttpVersion11}:
+    if head.version not in _VERSIONS:
         raise HeadError("another version of HTTP")
     given = heads.framing(headers.getall("Content-Length", ()), headers.getall("Transfer-Encoding", ()))
     is_bodiless = request.method == "HEAD" or head.code in heads.BODILESS

@@ -81,9 +81,10 @@ def _address(request: web.BaseRequest) -> tuple[str, str]:
         return message.path, request.headers.get("Host", "")
     # In absolute form the target names the host (RFC 9112, 3.2.2).
     rest = message.path.partition("://")[2].partition("#")[0]
-    host, slash, path = rest.partition("/")
-    bare, mark, query = host.partition("?")
-    return (f"/{path}" if slash else f"/{mark}{query}"), bare.rpartition("@")[2]
+    # The query is told off first: a slash in it begins no path, or we would pass on another than we looked at.
+    before, mark, query = rest.partition("?")
+    host, _, path = before.partition("/")
+    return f"/{path}{mark}{query}", host.rpartition("@")[2]
 
 
 def _line(name: str, value: str) -> bytes:

@@ -35,6 +35,9 @@ JITTER: Final = 0.25
 #: The part of a drain in which streams and tunnels are ended; the rest is for what waits in their buffers to leave.
 DRAIN_SPREAD: Final = 0.7
 
+#: Seconds between two looks at whether the requests that a drain waits for have been answered.
+DRAIN_LOOK: Final = 0.05
+
 METHODS: Final = "GET, HEAD, OPTIONS"
 
 _BUSY: Final = "more requests than this server passes on at a time: ask again"
@@ -121,17 +124,26 @@ class Proxy:
         self.tunnels += change
 
     async def drain(self, seconds: float) -> None:
-        """End streams and tunnels, spread over the time; requests that will be answered are left alone."""
+        """End streams and tunnels, spread over the time; requests that will be answered have all of it to be so."""
         self._is_draining = True
         loop = asyncio.get_running_loop()
-        begun, endless = loop.time(), [exchange for exchange in self._open if exchange.is_endless]
+        begun, there = loop.time(), list(self._open)
+        endless = [exchange for exchange in there if exchange.is_endless]
         for number, exchange in enumerate(endless):
             due = begun + seconds * DRAIN_SPREAD * number / len(endless)
             if due > loop.time():
                 await asyncio.sleep(due - loop.time())
             exchange.end()
+        # Those that come meanwhile are not waited for: there may always be one.
+        while loop.time() < begun + seconds and any(exchange in self._open for exchange in there):
+            self._end_streams()
+            await asyncio.sleep(DRAIN_LOOK)
+        self._end_streams()
+
+    def _end_streams(self) -> None:
+        """End streams that have begun meanwhile: that they are such, their answers alone told."""
         for exchange in list(self._open):
-            if exchange.is_endless:  # begun meanwhile: that it is a stream its answer alone told
+            if exchange.is_endless:
                 exchange.end()
 
     def _refuse(self, request: web.BaseRequest, error: ProxyError) -> web.Response:

@@ -3,27 +3,24 @@
 Rule 1: what one side does not take stops the other from being read, so a tunnel holds no more than two transports'
     buffers.
 Rule 2: a side that says it will send no more ends that direction alone, where its connection can say so (TLS cannot).
-Rule 3: silence is no fault. A peer whose machine has gone is noticed by TCP's own keep-alive.
+Rule 3: a side that has bytes waiting and takes none of them for a while is cut off: since the other is not read
+    meanwhile, it could have left long ago.
+Rule 4: silence is no fault. A peer whose machine has gone is noticed by TCP's own keep-alive (`silence`).
 """
 
 import asyncio
 import contextlib
-import socket
 from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.connector import Connection
 
 from bridge.gateway.handshake import Handler
+from bridge.gateway.proxy.downstream import STALL, waiting
+from bridge.gateway.proxy.silence import keep_alive
 
 #: Bytes that wait for a side before the other is no longer read.
 HIGH_WATER: Final = 64 * 1024
-
-#: Seconds of silence before TCP asks the peer whether it is there, between two questions, and how many of them. A peer
-#: that has gone is let go within two minutes.
-IDLE: Final = 60
-INTERVAL: Final = 15
-QUESTIONS: Final = 4
 
 
 class Tunnel:
@@ -31,6 +28,7 @@ class Tunnel:
 
     def __init__(self) -> None:
         self._open = 0
+        self._end: asyncio.TimerHandle | None = None
         self._ends: tuple[End, ...] = ()
         self._closed = asyncio.Event()
 
@@ -47,9 +45,11 @@ class Tunnel:
         await self._closed.wait()
 
     def close(self) -> None:
-        """Close both sides, behind what waits for them."""
+        """Close both sides, behind what waits for them: for a while, since a side may never take it."""
         for end in self._ends:
             end.transport.close()
+        if self._end is None:
+            self._end = asyncio.get_running_loop().call_later(STALL, self.abort)
 
     def abort(self) -> None:
         """Close both sides at once."""
@@ -61,13 +61,15 @@ class Tunnel:
         self._open -= 1
         self.close()
         if not self._open:
+            if self._end is not None:
+                self._end.cancel()
             self._closed.set()
 
 
 class End(asyncio.Protocol):
     """One side."""
 
-    __slots__ = ("_tunnel", "has_ended", "other", "transport")
+    __slots__ = ("_stall", "_tunnel", "has_ended", "other", "transport")
 
     def __init__(self, tunnel: Tunnel, transport: asyncio.Transport) -> None:
         self.transport = transport
@@ -75,11 +77,12 @@ class End(asyncio.Protocol):
         #: It will send no more.
         self.has_ended = False
         self._tunnel = tunnel
+        self._stall: asyncio.TimerHandle | None = None
 
     def take(self) -> None:
         """Take the transport over."""
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
-        _keep_alive(self.transport)
+        keep_alive(self.transport)
         self.transport.set_protocol(self)
         with contextlib.suppress(RuntimeError):  # uvloop refuses what is closing
             self.transport.resume_reading()
@@ -94,7 +97,7 @@ class End(asyncio.Protocol):
         self.has_ended = True
         far = self.other.transport
         if self.other.has_ended or far.is_closing() or not far.can_write_eof():
-            far.close()
+            self._tunnel.close()
             return False
         far.write_eof()
         return True
@@ -103,15 +106,32 @@ class End(asyncio.Protocol):
         """Read no more from the other side."""
         with contextlib.suppress(RuntimeError):
             self.other.transport.pause_reading()
+        self._watch(waiting(self.transport))
 
     def resume_writing(self) -> None:
         """Read on."""
+        self._unwatch()
         with contextlib.suppress(RuntimeError):
             self.other.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave; the other side too."""
+        self._unwatch()
         self._tunnel.lost()
+
+    def _watch(self, now: tuple[int, int]) -> None:
+        self._stall = asyncio.get_running_loop().call_later(STALL, self._check, now)
+
+    def _unwatch(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+
+    def _check(self, before: tuple[int, int]) -> None:
+        now = waiting(self.transport)
+        if now == before:
+            self._tunnel.abort()
+        else:
+            self._watch(now)
 
 
 class Early:
@@ -149,14 +169,3 @@ def take_over(request: web.BaseRequest, connection: Connection, head: bytes) -> 
     if sent.data:
         far.write(sent.data)
     return tunnel
-
-
-def _keep_alive(transport: asyncio.Transport) -> None:
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, INTERVAL)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, QUESTIONS)

@@ -16,10 +16,11 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
-from aiohttp import ClientPayloadError, ClientTimeout
+from aiohttp import ClientError, ClientPayloadError, ClientTimeout
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import AddrInfoType, BaseConnector, Connection, TCPConnector, UnixConnector
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.resolver import ThreadedResolver
 from aiohttp.streams import StreamReader
 from yarl import URL
@@ -55,6 +56,7 @@ class Upstream:
         self._timeout = ClientTimeout(connect=target.connect)
         self._likeness: ClientRequest | None = None
         self._made = 0.0
+        self._making = asyncio.Lock()
         self._used: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
         self._watched: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
         #: Bodies that are being read, by their connections.
@@ -93,14 +95,16 @@ class Upstream:
             for _ in range(TRIES):
                 connector, likeness = self._connector, self._likeness
                 if connector is None or likeness is None or self._is_stale():
-                    connector, likeness = await self._prepare()
+                    connector, likeness = await self._prepared()
                 connection = await connector.connect(likeness, [], self._timeout)
                 protocol = connection.protocol
                 # An application may say that it closes (408) on a connection where nothing was asked: whoever is next
                 # would take that for their answer.
-                if protocol is not None and not protocol.should_close and not (fresh and protocol in self._used):
-                    return connection
-                connection.close()
+                is_used = protocol in self._used
+                if protocol is None or protocol.should_close or (is_used and (fresh or _has_begun(protocol))):
+                    connection.close()
+                    continue
+                return connection
         except ERRORS as error:
             raise unreachable(error, self.target.name) from None
         raise ProxyError(502, f"{self.target.name} closes its connections faster than they can be used")
@@ -170,6 +174,14 @@ class Upstream:
     def _is_stale(self) -> bool:
         return self.target.tls is not None and time.monotonic() - self._made > TLS_AGE
 
+    async def _prepared(self) -> tuple[BaseConnector, ClientRequest]:
+        """Make what connections are made with, once for all who wait for it."""
+        async with self._making:
+            connector, likeness = self._connector, self._likeness
+            if connector is None or likeness is None or self._is_stale():
+                return await self._prepare()
+            return connector, likeness
+
     async def _prepare(self) -> tuple[BaseConnector, ClientRequest]:
         """Make the connector, and what shows it where to connect to; again where certificates may be newer."""
         target, loop = self.target, asyncio.get_running_loop()
@@ -187,3 +199,15 @@ class Upstream:
                     limit=0, keepalive_timeout=KEEP_ALIVE, resolver=ThreadedResolver(), socket_factory=self._socket
                 )
         return self._connector, likeness
+
+
+def _has_begun(protocol: ResponseHandler) -> bool:
+    """Tell whether a kept connection holds the beginning of an answer that nobody asked for.
+
+    A whole one makes `should_close` true; a part of one stands in the parser alone.
+    """
+    parser = protocol._parser  # noqa: SLF001  there is no other way to hear of it
+    try:
+        return parser is not None and parser.feed_eof() is not None
+    except (ClientError, HttpProcessingError):
+        return True

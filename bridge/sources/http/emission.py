@@ -15,13 +15,14 @@ Rule 3: a feed shows its newest entries, so one that is missing says nothing: it
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from sys import getsizeof
 from typing import Final, NamedTuple
 
 from bridge.event import EMPTY, Fact, Message
 from bridge.sources.decode import JSON
 from bridge.sources.http import items
 from bridge.sources.http.canonical import digest, text_digest
-from bridge.sources.http.delta import CONTENT_TYPES, patch
+from bridge.sources.http.delta import CONTENT_TYPES, is_small, patch
 from bridge.sources.http.formats import Document, read
 from bridge.sources.http.items import Changes, Item
 from bridge.sources.http.reply import MAX_ITEMS, Delta, Emit, Format, Reply, ReplyError, Rules
@@ -33,6 +34,15 @@ MAX_GONE: Final = MAX_ITEMS
 
 #: Bytes of a body that is weighed within some 20 ms, whatever it holds. A larger one belongs in a thread.
 LIGHT: Final = 4 * 1024
+
+
+#: Bytes that an item or an entry takes beside its text: its key, its digest, its place.
+ITEM: Final = 256
+
+#: Bytes that parsed JSON takes beside its texts, at worst: for each character (`{},` is an object of 64), and in all
+#: where a delta may begin with it.
+PARSED: Final = 32
+MAX_PARSED: Final = 1024 * 1024
 
 
 class Origin(NamedTuple):
@@ -58,8 +68,10 @@ class State:
     body: bytes = b""
     #: What tells its meaning from others.
     meaning: bytes = b""
-    #: The last whole; its value is kept for deltas alone. None before the first reply, and where there are items.
+    #: The last whole. None before the first reply, and where there are items.
     document: Document | None = None
+    #: Its value is kept, since a delta may begin with it.
+    is_parsed: bool = False
     items: Mapping[str, Item] = field(default_factory=dict[str, Item])
     #: The items are entries of a feed.
     is_feed: bool = False
@@ -86,7 +98,7 @@ class Emission:
     def take(self, reply: Reply) -> list[Message]:
         """Return what the reply brings that is new, oldest first; raises `ReplyError`.
 
-        A megabyte of JSON takes some 50 ms, as items 200, as a feed 400, and a patch up to half a second: above `LIGHT`
+        A megabyte of JSON takes some 50 ms, as items 200, as a feed 400, and a patch up to 0.3 s: above `LIGHT`
         a loop should have `weigh` done in a thread.
         """
         return self.settle(self.weigh(reply))
@@ -122,6 +134,16 @@ class Emission:
         self._state = replace(state, origin=state.origin._replace(time=time))
         return self._wholes(self._state)
 
+    @property
+    def size(self) -> int:
+        """Return about how many bytes are kept."""
+        state = self._state
+        size = sum(getsizeof(item.text) for item in state.items.values()) + ITEM * (len(state.items) + len(state.gone))
+        if state.document is not None:
+            text = state.document.text
+            size += getsizeof(text) + (len(text) + min(PARSED * len(text), MAX_PARSED) if state.is_parsed else 0)
+        return size
+
     def present(self) -> list[Message]:
         """Return what greets a newcomer: the whole as it is known now, a list as items that are `added`."""
         if self._rules.mode == "items":
@@ -152,10 +174,11 @@ class Emission:
         meaning = text_digest(document.text) if document.format == "text" else digest(document.value)
         if meaning == state.meaning:
             return state, []
-        after = State(
-            origin=origin, meaning=meaning, document=document if delta is not None else document._replace(value=None)
-        )
-        if delta is None or state.document is None:
+        # What is too large for a delta is not kept parsed, which takes many times its text.
+        is_parsed = delta is not None and is_small(document.value)
+        kept = document if is_parsed else document._replace(value=None)
+        after = State(origin=origin, meaning=meaning, document=kept, is_parsed=is_parsed)
+        if delta is None or state.document is None or not (state.is_parsed and is_parsed):
             return after, self._wholes(after)
         text = patch(delta, state.document.value, document.value)
         if text is None or len(text) > len(document.text):

@@ -8,8 +8,8 @@ Rule 3: a list that is not one, an item without its key and two with one key are
 Rule 4: an item goes out as its sender wrote it.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 from typing import Final, NamedTuple
 
 import msgspec
@@ -63,10 +63,13 @@ def items(document: Document, rules: Rules, known: Items) -> dict[str, Item]:
         raise ReplyError("the reply is a text, which has no items")
     path = _path(document, rules)
     found: dict[str, Item] = {}
+    # Counted, and not looked for: ten thousand zeros would be fifty million names to try.
+    alike: Counter[bytes] = Counter()
     for number, raw in enumerate(_listed(document, rules), 1):
         if path is None and raw.name is None:
             mark = digest(raw.value)
-            found[_numbered(mark.hex(), found)] = Item(raw.text, mark)
+            alike[mark] += 1
+            found[mark.hex() if alike[mark] == 1 else f"{mark.hex()}-{alike[mark]}"] = Item(raw.text, mark)
             continue
         key = _key(raw, path, number)
         if key in found:
@@ -110,13 +113,6 @@ def _key(raw: Raw, path: Sequence[str] | None, number: int) -> str:
 
 def _scalar(value: object) -> str:
     return "" if value is None or isinstance(value, dict | list) else orjson.dumps(value).decode()
-
-
-def _numbered(mark: str, found: Mapping[str, Item]) -> str:
-    """Return the name of an item that is known by what it says, also where others say the same."""
-    if mark not in found:
-        return mark
-    return next(name for number in count(2) if (name := f"{mark}-{number}") not in found)
 
 
 def _listed(document: Document, rules: Rules) -> Iterator[Raw]:

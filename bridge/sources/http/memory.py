@@ -11,8 +11,8 @@ from bridge.sources.http.emission import Emission
 from bridge.sources.http.reply import Rules
 from bridge.sources.http.validators import Validators
 
-#: Bytes of the last replies of addresses that nobody listens to. One who comes back finds what was there; beyond this
-#: it is as if they came for the first time, which is no loss, only a snapshot more.
+#: Bytes that are kept of the last replies of addresses that nobody listens to. One who comes back finds what was there;
+#: beyond this it is as if they came for the first time, which is no loss, only a snapshot more.
 MAX_IDLE: Final = 64 * 1024 * 1024
 
 
@@ -61,7 +61,7 @@ class Known:
         #: Bytes of all bodies, decoded, and as they came.
         self.bytes = 0
         self.wire = 0
-        #: Bytes of the last body that could be used, about as many as are kept of it.
+        #: About how many bytes are kept of the last body that could be used.
         self.size = 0
 
     @property

@@ -170,7 +170,8 @@ class Http(Web):
         default=None,
         description=(
             "Send changes of a JSON reply instead of the whole: `json-patch` (RFC 6902) or `merge-patch` (RFC 7396), "
-            "as events named `patch`. Whoever comes, or has missed something, gets the whole as a `snapshot` first."
+            "as events named `patch`. Whoever comes, or has missed something, gets the whole as a `snapshot` first, "
+            "which is one event: `max` is no more than `limits.event`."
         ),
         examples=["merge-patch"],
     )
@@ -223,6 +224,11 @@ class Http(Web):
     def is_delta(self) -> bool:
         """Tell whether its messages are changes of one document."""
         return self.delta is not None
+
+    @property
+    def longest(self) -> int:
+        """Return how many bytes a reply has at most."""
+        return self.max
 
     def facts(self) -> frozenset[str]:
         """Return what each message is told with."""

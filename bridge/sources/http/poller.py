@@ -18,7 +18,7 @@ from multidict import CIMultiDictProxy
 from bridge.errors import SourceError
 from bridge.event import Message
 from bridge.sources.base import Outlet
-from bridge.sources.http.emission import Emission, News
+from bridge.sources.http.emission import LIGHT, Emission, News
 from bridge.sources.http.memory import Known
 from bridge.sources.http.plan import Plan
 from bridge.sources.http.polite import BUSY, Chance, Polite, fresh_for
@@ -38,9 +38,6 @@ SPREAD: Final = 1.0
 NOT_MODIFIED: Final = 304
 #: A part of a page, which nobody asked for.
 PARTIAL: Final = 206
-
-#: Bytes of a body that is read within the loop, some milliseconds; of a larger one other streams would notice.
-AT_ONCE: Final = 64 * 1024
 
 #: What a status means for whoever has to repair it.
 HINTS: Final = {
@@ -121,7 +118,7 @@ class Poller:
 
     def _again(self, known: Known, answer: Answer) -> None:
         """Take in that nothing has changed."""
-        if known.validators.address != answer.url:
+        if known.validators.address != answer.url or answer.is_fleeting:
             # It leads elsewhere now, and there the same tag may stand for another page.
             known.validators = Validators()
             raise PollError(f"{self._where} answers 304 from another address than before")
@@ -153,8 +150,9 @@ class Poller:
             known.validators = Validators()
             raise PollError(f"{self._where}: {error}") from None
         self._emit(known, known.emission.settle(news))
-        known.size = len(body)
-        known.validators = Validators.of(answer.headers, answer.url) if self._plan.method == "GET" else Validators()
+        known.size = known.emission.size
+        is_stable = self._plan.method == "GET" and not answer.is_fleeting
+        known.validators = Validators.of(answer.headers, answer.url) if is_stable else Validators()
 
     def _emit(self, known: Known, messages: list[Message]) -> None:
         # Nothing awaits between the change of what is known and this: a newcomer is greeted with either both or none.
@@ -205,7 +203,7 @@ class Poller:
 
 async def _weighed(emission: Emission, reply: Reply) -> News:
     """Return what a reply brings; raises `ReplyError`. Nothing is changed yet, so one may leave meanwhile."""
-    if len(reply.body) <= AT_ONCE:
+    if len(reply.body) <= LIGHT:
         return emission.weigh(reply)
     return await asyncio.to_thread(emission.weigh, reply)
 

@@ -8,11 +8,11 @@ Whatever ends it is a value, not an exception: all of it is to be expected.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, NamedTuple, Protocol
 
-from bridge.sources.sse.decoder import Decoder
+from bridge.sources.sse.decoder import Decoder, Heard, Oversized
 from bridge.sources.sse.emission import Emission
 from bridge.sources.sse.memory import Cursor, fit
 from bridge.sources.sse.plan import Plan
@@ -25,6 +25,14 @@ from bridge.units import duration_text
 
 #: Events that one turn of the loop hands over: some ten milliseconds, during which no stream is served.
 BATCH: Final = 256
+
+#: Bytes that one turn of the loop takes apart: of the shortest events, or of empty lines, they take some ten
+#: milliseconds as well.
+SLICE: Final = 64 * 1024
+
+#: Bytes that are decompressed in one go. Deflate makes a thousand of each at most, and all that it makes of what has
+#: come at once would keep the loop for seconds.
+PACKED: Final = 1024
 
 #: Bounds of an upstream's `retry`, seconds: one that says 0 would be asked thousands of times a second, and a delay
 #: above five minutes is an hour's news lost for a slip in a unit.
@@ -70,7 +78,7 @@ class Session:
         self._cursor = cursor
         self._watch = watch
         self._decoder = Decoder(last_event_id=cursor.id, limit=plan.max)
-        self._decode: Callable[[bytes], bytes] = bytes
+        self._decoding: body.Decoder = body.Plain()
         #: When it was open, by the loop's clock; None before.
         self.open_at: float | None = None
 
@@ -106,8 +114,7 @@ class Session:
     async def _read(self, answer: Answer) -> End:
         silence, loop, where = self._plan.silence, asyncio.get_running_loop(), self._plan.remote.address.where
         # Some servers compress whatever they are asked.
-        decoding = body.decoder(answer)
-        self._decode = decoding.feed
+        self._decoding = body.decoder(answer)
         self.open_at = loop.time()
         self._watch.opened()
         try:
@@ -118,19 +125,34 @@ class Session:
                         patience.reschedule(loop.time() + silence)
         except TimeoutError:
             return End(f"{where} was silent for {duration_text(silence or 0)}")
-        decoding.finish()
+        self._decoding.finish()
         return End(f"{where} ended the stream", is_clean=True)
 
     async def _take(self, chunk: bytes) -> None:
         """Hand over the events that these bytes complete."""
-        decoder, cursor = self._decoder, self._cursor
-        found = decoder.feed(self._decode(chunk))
+        cursor, decoder = self._cursor, self._decoder
+        for number, piece in enumerate(self._pieces(chunk)):
+            if number:
+                await asyncio.sleep(0)
+            await self._hand_over(decoder.feed(piece))
+            cursor.id = fit(decoder.last_event_id)
+        if decoder.retry is not None:
+            cursor.retry = min(max(decoder.retry / 1000, MIN_RETRY), MAX_RETRY)
+        self._watch.heard(len(chunk))
+
+    async def _hand_over(self, found: Sequence[Heard | Oversized]) -> None:
         for at in range(0, len(found), BATCH):
             if at:
                 # A burst must not keep the loop from the streams.
                 await asyncio.sleep(0)
             self._emission.take(found[at : at + BATCH], time.time())
-        cursor.id = fit(decoder.last_event_id)
-        if decoder.retry is not None:
-            cursor.retry = min(max(decoder.retry / 1000, MIN_RETRY), MAX_RETRY)
-        self._watch.heard(len(chunk))
+
+    def _pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield what has come, decompressed, by what one turn takes."""
+        is_plain = isinstance(self._decoding, body.Plain)
+        for packed in [chunk] if is_plain else _slices(chunk, PACKED):
+            yield from _slices(self._decoding.feed(packed), SLICE)
+
+
+def _slices(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))

@@ -27,6 +27,10 @@ RETRY: Final = 3.0
 #: A wait that is asked for is drawn out by up to so much, so that those who were sent away do not return in step.
 JITTER: Final = 1.25
 
+#: Seconds within which a stream ends "at once". One that was open for longer may have been meant, quiet as it was: what
+#: came after its end is missing.
+AT_ONCE: Final = 1.0
+
 #: Streams in a row that end at once and in order, without an event, before that is told as a fault: one may be the way
 #: to say "come back later", as this bridge does itself.
 EMPTY_ENDS: Final = 3
@@ -121,7 +125,7 @@ class Upstream:
             return None
         now = asyncio.get_running_loop().time()
         lasted = now - session.open_at if session.open_at is not None else 0.0
-        is_empty = end.is_clean and not emission.events and lasted < STABLE_AFTER
+        is_empty = end.is_clean and not emission.events and lasted < AT_ONCE
         if is_empty:
             # Who is told to come back at once has missed nothing that was promised; anyone else may have.
             self._cursor.is_due = False

@@ -63,6 +63,8 @@ class Answer:
         self.headers: CIMultiDictProxy[str] = response.headers
         #: Where it came from at last, without the query.
         self.url: str = hop.shown
+        #: A redirect wrote the query, so `url` does not tell the page.
+        self.is_fleeting: bool = hop.is_fleeting
         #: Host and port, for words.
         self.where: str = hop.where
 

@@ -19,7 +19,13 @@ _OURS: Final = frozenset({
 
 #: Words that make a header's name that of a secret: a plain text is refused there.
 _SECRET: Final = frozenset({
-    "authorization", "cookie", "token", "secret", "password", "apikey", "credential", "credentials", "jwt",
+    "authorization", "auth", "cookie", "token", "authtoken", "secret", "password", "passwd", "apikey", "credential",
+    "credentials", "jwt", "signature",
+})  # fmt: skip
+
+#: The same before or after the word `key`; an `Idempotency-Key` is none.
+_KEYS: Final = frozenset({
+    "api", "access", "app", "application", "account", "functions", "private", "subscription",
 })  # fmt: skip
 
 
@@ -43,7 +49,7 @@ def fault(name: str, value: str, *, is_secret: bool) -> str | None:
 def carries_secret(name: str) -> bool:
     """Tell whether a header of this name carries a secret."""
     words = name.lower().replace("_", "-").split("-")
-    return not _SECRET.isdisjoint(words) or ("api" in words and "key" in words)
+    return not _SECRET.isdisjoint(words) or ("key" in words and not _KEYS.isdisjoint(words))
 
 
 def is_token68(text: str) -> bool:

@@ -27,6 +27,7 @@ _NEVER: Final[Mapping[IPv4Network | IPv6Network, str]] = {
     IPv4Network("255.255.255.255/32"): "it is the broadcast address",
     IPv6Network("fd00:ec2::/32"): "it is a metadata service of a cloud",
     IPv6Network("fd20:ce::/32"): "it is a metadata service of a cloud",
+    IPv6Network("fd00:42::42/128"): "it is the metadata service of a cloud",
     IPv4Network("100.100.100.200/32"): "it is the metadata service of a cloud",
     IPv4Network("168.63.129.16/32"): "it is a service of a cloud for its machines",
     IPv4Network("192.0.0.192/32"): "it is the metadata service of a cloud",
@@ -38,11 +39,16 @@ _METADATA: Final = frozenset({
 })  # fmt: skip
 
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_TRANSLATED: Final = IPv6Network("::ffff:0:0:0/96")
 _COMPATIBLE: Final = IPv6Network("::/96")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _NAT64_LOCAL: Final = IPv6Network("64:ff9b:1::/48")
 _6TO4: Final = IPv6Network("2002::/16")
 _TEREDO: Final = IPv6Network("2001::/32")
+
+#: The upper half of an interface's identifier that carries an IPv4 address, within any prefix; the bit says whether
+#: that one is unique.
+_ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})
 
 #: What ends a refusal by rule 1.
 ADVICE: Final = "name it in `allow` if it is meant"
@@ -112,11 +118,11 @@ def _is_public(address: Ip) -> bool:
 
 
 def _within(address: Ip) -> Iterator[IPv4Address]:
-    """Yield the IPv4 addresses that a transition range carries (RFC 4291, 6052, 3056, 4380)."""
+    """Yield the IPv4 addresses that a transition range carries (RFC 4291, 2765, 6052, 3056, 4380, 5214)."""
     if isinstance(address, IPv4Address):
         return
     number = int(address)
-    if any(address in network for network in (_MAPPED, _COMPATIBLE, _NAT64)) and number > 1:
+    if any(address in network for network in (_MAPPED, _COMPATIBLE, _TRANSLATED, _NAT64)) and number > 1:
         yield IPv4Address(number & 0xFFFFFFFF)
     elif address in _6TO4:
         yield IPv4Address(number >> 80 & 0xFFFFFFFF)
@@ -127,3 +133,5 @@ def _within(address: Ip) -> Iterator[IPv4Address]:
         # Where the IPv4 address stands depends on the prefix's length (RFC 6052, 2.2): 48, or 96 as is usual.
         yield IPv4Address(number & 0xFFFFFFFF)
         yield IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
+    if number >> 32 & 0xFFFF_FFFF in _ISATAP:
+        yield IPv4Address(number & 0xFFFFFFFF)

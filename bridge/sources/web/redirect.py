@@ -50,6 +50,8 @@ class Hop:
     is_own: bool = True
     #: Host and port are those that the operator wrote.
     is_written: bool = True
+    #: A redirect has led here.
+    is_led: bool = False
 
     @property
     def where(self) -> str:
@@ -60,6 +62,11 @@ class Hop:
     def shown(self) -> str:
         """Return the address without its query."""
         return f"{self.scheme}://{self.where}{urlsplit(self.url).path}"
+
+    @property
+    def is_fleeting(self) -> bool:
+        """Tell whether a redirect wrote the query: with the next one the same path may be another page."""
+        return self.is_led and "?" in self.url
 
     def without(self) -> frozenset[str]:
         """Return the headers, in lower case, that do not go along."""
@@ -86,6 +93,7 @@ def follow(hop: Hop, first: Hop, status: int, location: str) -> Hop:
         method=method,
         body=body,
         is_own=hop.is_own and is_same,
+        is_led=True,
         is_written=host == first.host and port in {first.port, *_PORTS_OF_HOST},
     )
 

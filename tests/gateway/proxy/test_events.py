@@ -108,6 +108,21 @@ async def test_what_cannot_be_looked_into_is_left_alone(head: bytes) -> None:
                 await peer.reader.read(1)
 
 
+async def test_a_stream_whose_length_was_told_is_left_alone() -> None:
+    """What a comment pushes behind that length would be read as the next answer."""
+    head = EVENTS + b"Content-Length: 18\r\n\r\n"
+
+    async def serve(_: App, connection: Connection) -> None:
+        await connection.head()
+        await connection.send(head + b"data: 1\n\n")
+        await asyncio.sleep(0.3)
+        await connection.send(b"data: 2\n\n")
+
+    async with proxied(serve, target={"heartbeat": 0.1}) as front, front.peer() as peer:
+        peer.send(ASK)
+        assert (await peer.answer()).body == b"data: 1\n\ndata: 2\n\n"
+
+
 async def test_the_client_that_leaves_a_silent_stream_ends_it() -> None:
     """The application sees its connection close at once."""
     async with proxied(sending()) as front:

@@ -599,12 +599,27 @@ async def test_what_a_hop_says_is_extended() -> None:
         assert sent["x-forwarded-host"] == "app.example"
         assert sent["x-forwarded-prefix"] == "/pre"
         assert sent["x-real-ip"] == "1.2.3.4"
-        assert sent["forwarded"] == 'for="[2001:db8::1]", for=1.2.3.4, for=127.0.0.1;host="localhost";proto=http'
+        assert sent["forwarded"] == 'for="[2001:db8::1]";host="app.example";proto=https, for=1.2.3.4, for=127.0.0.1'
         await request(peer, "/x", Forwarded="for=9.9.9.9;proto=https")
-        assert (
-            fields(front.app.requests[1])["forwarded"]
-            == 'for=9.9.9.9;proto=https, for=127.0.0.1;host="localhost";proto=http'
-        )
+        assert fields(front.app.requests[1])["forwarded"] == 'for=9.9.9.9;proto=https, for=127.0.0.1;host="localhost"'
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"For": "1.2.3.4:5678"}, 'for="1.2.3.4:5678", for=127.0.0.1;host="localhost";proto=http'),
+        ({"For": "[2001:db8::1]:80"}, 'for="[2001:db8::1]:80", for=127.0.0.1;host="localhost";proto=http'),
+        ({"For": 'a"b, unknown'}, 'for=unknown, for=unknown, for=127.0.0.1;host="localhost";proto=http'),
+        ({"Proto": "https"}, 'proto=https, for=127.0.0.1;host="localhost"'),
+        ({"Proto": "https, http", "Host": "a.example, b"}, 'host="a.example";proto=https, for=127.0.0.1'),
+        ({"Proto": 'x";y', "Host": 'a"'}, 'for=127.0.0.1;host="localhost";proto=http'),
+    ],
+)
+async def test_both_forms_agree(said: dict[str, str], expected: str) -> None:
+    """An application that reads `Forwarded` alone sees the client, its scheme and the name that it asked for."""
+    async with proxied(hops=LOOPBACK) as front, front.peer() as peer:
+        await request(peer, "/x", **{f"X_Forwarded_{name}": value for name, value in said.items()})
+        assert fields(front.app.requests[0])["forwarded"] == expected
 
 
 async def test_via_grows_and_ends_a_loop() -> None:

@@ -82,6 +82,7 @@ REFUSED = {
     "te_and_cl_in_a_get": message(GET, b"Transfer-Encoding: chunked", b"Content-Length: 4", body=HIDDEN),
     "te_folded_with_a_tab": message(POST, b"Transfer-Encoding:\r\n\tchunked", body=HIDDEN),
     "te_folded_behind": message(POST, b"Transfer-Encoding: chunked\r\n x", body=HIDDEN),
+    "te_in_http_1_0": message(b"POST /clock HTTP/1.0", b"Transfer-Encoding: chunked", body=HIDDEN),
     "cl_twice_the_same": message(POST, b"Content-Length: 5", b"Content-Length: 5", body=b"abcde"),
     "cl_list_that_differs": message(POST, b"Content-Length: 5, 6", body=b"abcdef"),
     "cl_space_within": message(POST, b"Content-Length: 1 0", body=b"abcdefghij"),
@@ -223,6 +224,27 @@ async def test_pipelined_requests_are_requests_of_their_own() -> None:
         assert lines == [b"POST /clock HTTP/1.1", b"GET /second HTTP/1.1"]
 
 
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://localhost?/-/push", b"/?/-/push"),
+        ("http://localhost?a/../b", b"/?a/../b"),
+        ("http://localhost?", b"/?"),
+        ("http://localhost/a?b/c", b"/a?b/c"),
+        ("http://localhost/a?http://other/b", b"/a?http://other/b"),
+        ("http://user@localhost/a", b"/a"),
+    ],
+)
+async def test_the_path_that_goes_on_is_the_one_that_was_looked_at(target: str, path: bytes) -> None:
+    """A target in absolute form may have a query and no path: a slash in it begins none."""
+    async with proxied() as front, front.peer() as peer:
+        peer.send(message(f"GET {target} HTTP/1.1".encode()))
+        assert await settled(peer) == 200
+        line, names, _ = strict(front.app.requests[0])
+        assert line == b"GET %b HTTP/1.1" % path
+        assert (b"host", b"localhost") in names
+
+
 async def test_a_refused_request_takes_its_connection_along() -> None:
     """What follows something malformed is not looked at."""
     async with proxied() as front, front.peer() as peer:
@@ -261,6 +283,7 @@ BAD_ANSWERS = {
     "no_http": b"SSH-2.0-OpenSSH_9.9\r\n",
     "http_2": b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nno",
     "status_of_two_digits": b"HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nno",
+    "status_of_nothing": b"HTTP/1.1 000 X\r\nContent-Length: 2\r\n\r\nno",
     "switching_unasked": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nno",
     "head_without_end": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000,
     "fields_without_end": b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 1_000 + b"\r\n",

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bridge.gateway.proxy import tunnel
 from tests.gateway.proxy.app import HELLO, App, Connection, always, proxied
 from tests.gateway.raw import DEADLINE, Peer, request, until
 
@@ -21,8 +22,9 @@ async def echo(_: App, connection: Connection) -> None:
     """Switch, greet, and send back what comes until that ends."""
     head = await connection.head()
     assert b"\r\nConnection: Upgrade\r\nUpgrade: " in head
-    early = head.partition(b"\r\n\r\n")[2]
-    await connection.send(SWITCHED + b"welcome" + early)
+    head, _, early = head.partition(b"\r\n\r\n")
+    wanted = head.partition(b"\r\nUpgrade: ")[2].partition(b"\r\n")[0]
+    await connection.send(SWITCHED.replace(b"websocket", wanted) + b"welcome" + early)
     while data := await connection.read():
         await connection.send(data)
     await connection.send(b"bye")
@@ -70,6 +72,15 @@ async def test_any_protocol_may_be_spoken_but_another_http() -> None:
                 await request(peer, "/x", Connection="Upgrade, HTTP2-Settings", Upgrade=wanted, HTTP2_Settings="x")
             ).status == 200
         assert not any(b"pgrade" in raw or b"Settings" in raw for raw in front.app.requests)
+
+
+@pytest.mark.parametrize("given", [b"Upgrade: h2c", b"Upgrade: websocket, h2c", b"Upgrade: websocket\r\nUpgrade: h2c"])
+async def test_an_application_may_not_switch_to_another_protocol(given: bytes) -> None:
+    """What was asked for has been looked at, and nothing else (RFC 9110, 7.8)."""
+    async with proxied(always(SWITCHED.replace(b"Upgrade: websocket", given))) as front, front.peer() as peer:
+        peer.send(WEBSOCKET)
+        assert (await peer.answer()).status == 502
+        assert front.proxy.tunnels == 0
 
 
 async def test_an_application_may_decline() -> None:
@@ -143,6 +154,25 @@ async def test_a_side_that_is_not_read_stops_the_other() -> None:
         assert sent < 32 * 1024 * 1024
         peer.writer.transport.resume_reading()
         await until(lambda: sent > last + 1024 * 1024)
+
+
+async def test_a_side_that_never_takes_the_rest_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the other has gone meanwhile cannot be known: it is not read."""
+
+    async def flood(_: App, connection: Connection) -> None:
+        await connection.head()
+        connection.writer.write(SWITCHED + bytes(32 * 1024 * 1024))
+        await leave.wait()
+        connection.writer.transport.abort()
+
+    monkeypatch.setattr(tunnel, "STALL", 0.2)
+    leave = asyncio.Event()
+    async with proxied(flood) as front, front.peer() as peer:
+        peer.writer.transport.pause_reading()
+        peer.send(WEBSOCKET)
+        await until(lambda: front.proxy.tunnels == 1)
+        leave.set()
+        await until(lambda: not len(front.proxy))
 
 
 async def test_a_drain_closes_tunnels() -> None:

@@ -47,6 +47,40 @@ async def test_a_fresh_connection_is_a_new_one() -> None:
         await upstream.close()
 
 
+@pytest.mark.parametrize("more", [HELLO, HELLO[:30], b"HTTP/1.1 2", b"H", b"nonsense\r\n\r\n"])
+async def test_what_nobody_asked_for_spoils_a_kept_connection(more: bytes) -> None:
+    """An answer, or its beginning: the next request would get the rest of it."""
+    async with application(always(HELLO)) as app:
+        upstream = Upstream(Target(host="127.0.0.1", port=app.port))
+        connection = await upstream.connect()
+        protocol = upstream.expect(connection, is_bodiless=False)
+        assert protocol.transport is not None
+        protocol.transport.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await protocol.read()
+        upstream.release(connection)
+        protocol.data_received(more)
+        connection = await upstream.connect()
+        assert not upstream.was_used(connection)
+        upstream.done(connection)
+        await upstream.close()
+
+
+async def test_certificates_are_read_once_for_all_who_wait() -> None:
+    """Thousands may come in the moment in which they are read again."""
+    made = 0
+
+    def context() -> ssl.SSLContext:
+        nonlocal made
+        made += 1
+        return ssl.create_default_context()
+
+    upstream = Upstream(Target(host="127.0.0.1", port=1, tls=context))
+    found = await asyncio.gather(*(upstream.connect() for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(each, ProxyError) for each in found)
+    assert made == 1
+    await upstream.close()
+
+
 @pytest.mark.parametrize(
     ("target", "status", "words"),
     [
@@ -109,6 +143,12 @@ async def test_health_is_said_in_words() -> None:
         await asyncio.gather(task, return_exceptions=True)
     away = Health(Target(host="127.0.0.1", port=1, health="/"))
     assert await away.ask() == "the application does not take connections"
+
+
+async def test_what_comes_before_an_answer_is_no_answer_about_health() -> None:
+    """Early hints, for one."""
+    async with application(always(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + HELLO)) as app:
+        assert await Health(Target(host="127.0.0.1", port=app.port, health="/")).ask() is None
 
 
 async def test_an_application_that_hangs_is_not_well() -> None:

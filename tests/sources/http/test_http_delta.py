@@ -10,7 +10,7 @@ from hypothesis import given
 
 from bridge.sources.http import delta
 from bridge.sources.http.canonical import canonical
-from bridge.sources.http.delta import MAX_LEVELS, MAX_NODES, merge, patch
+from bridge.sources.http.delta import MAX_CHANGES, MAX_LEVELS, MAX_NODES, merge, patch
 from tests.documents import documents
 
 
@@ -119,7 +119,19 @@ def rows(count: int, start: int) -> list[object]:
     return [{"id": n + start, "name": f"n{n}", "v": n * 0.37, "ok": True} for n in range(count)]
 
 
+def test_documents_that_differ_everywhere_are_sent_whole():
+    """By place: a change, an element more, a member more. A merge patch has no need of the bound."""
+    old = list(range(MAX_CHANGES + 1))
+    assert patch("json-patch", old, [n + 1 for n in old]) is None
+    assert patch("json-patch", [], old) is None
+    assert patch("json-patch", {}, {str(n): n for n in old}) is None
+    assert patch("json-patch", {"a": old[:-1]}, {"a": []}) is not None
+    assert patch("merge-patch", {}, {str(n): n for n in old}) is not None
+
+
 HARD = {
+    "half_is_taken_away": (list(range(9_000)), list(range(0, 9_000, 2))),
+    "half_of_few_is_taken_away": (list(range(2_600)), list(range(0, 2_600, 2))),
     "all_rows_changed": (rows(1_990, 0), rows(1_990, 7)),
     "rows_turned_round": (rows(1_990, 0), rows(1_990, 0)[::-1]),
     "few_values_many_times": ([n % 3 for n in range(9_900)], [(n * 7) % 3 for n in range(9_900)]),

@@ -277,3 +277,34 @@ def test_a_table_that_is_kept_by_what_comes_is_the_list(lists):
         newcomers = {message.key: orjson.loads(message.payload) for message in emission.present()}
         assert list(newcomers) == [str(key) for key in rows]
         assert newcomers == table
+
+
+def test_what_is_kept_is_counted():
+    """Texts by what they take, parsed documents and items by more than their text; nothing where nothing is kept."""
+    whole, parsed, listed = Emission(Rules()), Emission(Rules(delta="merge-patch")), Emission(Rules(emit="items"))
+    assert whole.size == 0
+    body = orjson.dumps([{"n": n} for n in range(1_000)])
+    for each in (whole, parsed, listed):
+        each.take(reply(body))
+    assert len(body) <= whole.size < 2 * len(body)
+    assert parsed.size > 10 * len(body)
+    assert listed.size > 200 * 1_000
+    listed.retract()
+    assert listed.size == 0
+
+
+def test_a_document_that_is_too_large_for_a_patch_is_not_kept_parsed():
+    """Neither before it nor after it is there a patch, and the text is all that is kept."""
+    emission = Emission(Rules(delta="json-patch"))
+    large = orjson.dumps([[] for _ in range(20_000)])
+    assert [each.type for each in emission.take(reply(large))] == ["snapshot"]
+    assert emission.size < 2 * len(large)
+    assert [each.type for each in emission.take(reply(b"[1]"))] == ["snapshot"]
+    assert [each.type for each in emission.take(reply(large))] == ["snapshot"]
+    assert [each.type for each in emission.take(reply(b"null"))] == ["snapshot"]
+    assert [each.type for each in emission.take(reply(b'{"a":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx","b":1}'))] == [
+        "snapshot"
+    ]
+    assert [each.type for each in emission.take(reply(b'{"a":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx","b":2}'))] == [
+        "patch"
+    ]

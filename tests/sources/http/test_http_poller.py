@@ -1,11 +1,13 @@
 """One address, asked again and again: by clocks that tests turn, of a server that answers what they planned."""
 
 import asyncio
+import threading
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
+from bridge.sources.http.emission import LIGHT, Emission, News, Reply
 from bridge.sources.http.memory import Known
 from bridge.sources.http.poller import Poller
 from bridge.sources.web.trouble import WebError
@@ -319,3 +321,30 @@ async def test_a_large_reply_is_taken_apart_beside_the_loop():
     assert list(run.known.emission.present()) == []
     await run.polls(1)
     assert [len(each) for each in run.said] == [100_000]
+
+
+async def test_what_takes_long_is_weighed_beside_the_loop(monkeypatch):
+    """A patch of some kilobytes may take half a second, in which no stream would be served."""
+    threads: list[bool] = []
+    weigh = Emission.weigh
+    here = threading.get_ident()
+
+    def watched(self: Emission, reply: Reply) -> News:
+        threads.append(threading.get_ident() != here)
+        return weigh(self, reply)
+
+    monkeypatch.setattr(Emission, "weigh", watched)
+    await Run(Canned("x" * LIGHT), Canned("x" * (LIGHT + 1))).polls(2)
+    assert threads == [False, True]
+
+
+async def test_what_a_redirect_with_a_query_leads_to_is_always_asked_for_whole():
+    """With the next redirect the same path may be another page, and its 304 would be about that one."""
+    tag = ("ETag", '"1"')
+    one, two, three = Canned("a", headers=[tag]), Canned("b", headers=[tag]), Canned("", status=304)
+    one.is_fleeting = True
+    three.is_fleeting = True
+    run = await Run(one, two, three, Canned("c")).polls(4)
+    assert run.sent == [(None, None), (None, None), ('"1"', None), (None, None)]
+    assert run.said == ["a", "b", "c"]
+    assert run.known.failed == 1

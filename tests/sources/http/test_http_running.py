@@ -8,7 +8,7 @@ import pytest
 from bridge.sources.http import polite
 from tests.http_server import Reply, answer
 from tests.polled import polled
-from tests.support import Client
+from tests.support import Client, until
 
 KEYED = {"emit": "items", "items": "/data", "key": "id"}
 
@@ -38,6 +38,39 @@ async def test_a_list_is_told_item_by_item():
         assert await told(client, 3) == [("removed", {"id": 1}), ("changed", {"id": 2, "n": 1}), ("added", {"id": 3})]
         newcomer = await made.served.open()
         assert await told(newcomer, 2) == [("added", {"id": 2, "n": 1}), ("added", {"id": 3})]
+
+
+async def test_a_channel_of_a_list_is_greeted_with_its_own_items():
+    """Where `capture` reads from an item whose channel it is, nobody is told of those of other channels."""
+    async with polled(rows(1, 2), route="/rows/{id}", capture={"id": "data.id"}, every="30s", **KEYED) as made:
+        first = await made.served.open("/rows/1")
+        assert await told(first, 1) == [("added", {"id": 1})]
+        second = await made.served.open("/rows/2")
+        assert await told(second, 1) == [("added", {"id": 2})]
+        assert len(second.data) == 1
+
+
+async def test_a_channel_of_a_table_is_filled_anew_with_its_own_items():
+    """And no other channel is made for that."""
+    terms = {"key": "key", "start": "snapshot"}
+    settings = {"capture": {"id": "data.id"}, "every": "30s", **KEYED}
+    async with polled(rows(1, 2), route="/rows/{id}", terms=terms, **settings) as made:
+        first = await made.served.open("/rows/1")
+        assert await told(first, 1) == [("added", {"id": 1})]
+        [route] = made.served.bridge.bus.routes
+        for place in [("1",), ("2",)]:
+            if route.channels[place].wake is None:
+                route.drop(place)
+        assert list(route.channels) == [("1",)]
+        second = await made.served.open("/rows/2")
+        assert await told(second, 1) == [("added", {"id": 2})]
+        second.reset()
+        await until(lambda: len(made.served.bridge.streams) == 1)
+        route.drop(("2",))
+        third = await made.served.open("/rows/3")
+        assert third.blocks
+        assert not third.data
+        assert ("2",) not in route.channels
 
 
 async def test_a_list_under_a_key_is_a_table():

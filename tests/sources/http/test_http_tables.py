@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.sources.http.reply import ReplyError
-from bridge.sources.http.tables import MAX_NAMES, rows
+from bridge.sources.http.tables import MAX_CELLS, MAX_NAMES, rows
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,10 @@ def test_long_names_on_many_short_rows_do_not_grow_without_bound():
     header = ",".join(f"{n:0250}" for n in range(900))
     with pytest.raises(ReplyError, match=f"more than {MAX_NAMES // (250 * 900)} rows"):
         rows(header + ("\n" + "," * 899) * 1_000, 10_000)
+
+
+def test_many_empty_cells_do_not_grow_without_bound():
+    """Eight megabytes of commas would be eight million texts with a name each."""
+    header = ",".join(f"{n}" for n in range(1_000))
+    with pytest.raises(ReplyError, match=f"more than {MAX_CELLS // 1_000} rows"):
+        rows(header + ("\n" + "," * 999) * 2_000, 10_000)

@@ -1,13 +1,16 @@
 """A running source: who is asked, how often, after which id, and what is said of it."""
 
 import asyncio
+import gzip
 import json
+import random
 
 import pytest
 
 from bridge.errors import SourceError
 from bridge.event import Loss
 from bridge.sources.sse import follow, memory, session, upstream
+from bridge.sources.sse.decoder import Decoder
 from tests.http_server import Cut, Each, HttpServer, Silence, Tap, Torn, answer
 from tests.support import running, until
 from tests.upstream import CHUNKED, HEAD, LAST_CHUNK, event, following, place, source
@@ -183,6 +186,20 @@ async def test_who_is_told_to_come_back_has_missed_nothing():
         assert heard.states == ["up", "up"]
 
 
+async def test_a_quiet_stream_that_was_open_for_a_while_sends_nobody_away(monkeypatch):
+    """It was meant, and what came between its end and the next one is missing."""
+    monkeypatch.setattr(upstream, "AT_ONCE", 0.02)
+    tap = Tap(HEAD)
+    async with HttpServer.serving(tap) as server, following(server.url("/e")) as heard:
+        for count in (1, 2, 3):
+            await tap.opened()
+            await heard.until(lambda count=count: len(heard.heard) == count - 1)
+            await asyncio.sleep(0.05)  # open, and quiet
+            tap.end()
+            await server.asked(count + 1)
+        await heard.says(*["<source_reset>"] * 3)
+
+
 async def test_streams_that_all_end_at_once_are_a_fault(monkeypatch):
     """It is told after a few, and a stream that stays makes good for it, although it is quiet."""
     monkeypatch.setattr(upstream, "STABLE_AFTER", 0.2)
@@ -316,6 +333,24 @@ async def test_a_burst_is_cut_into_batches(monkeypatch):
         await heard.payloads(5_000)
         assert heard.said == [str(n) for n in range(5_000)]
         assert max(sizes) == session.BATCH
+
+
+async def test_a_packed_burst_is_taken_apart_piece_by_piece(monkeypatch):
+    """Thirty kilobytes may hold millions of events: neither memory nor the loop takes them at once."""
+    pieces: list[int] = []
+    feed = Decoder.feed
+    monkeypatch.setattr(Decoder, "feed", lambda self, data: (pieces.append(len(data)), feed(self, data))[1])
+    # What does not shrink comes first, so that the whole is no bomb.
+    noise = f": {random.Random(1).randbytes(20_000).hex()}\n".encode()
+    packed = gzip.compress(noise + b"data: 1\n\n" * 20_000 + b": quiet\n" * 300_000 + event("last", "7"))
+    head = HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    tap = Tap(head)
+    async with HttpServer.serving(tap) as server, following(server.url("/e")) as heard:
+        await tap.send(packed)
+        await heard.payloads(20_001)
+        assert heard.said[-1] == "last"
+        assert max(pieces) <= session.SLICE
+        await heard.until(lambda: heard.streams[0]["last_id"] == "7")
 
 
 async def test_events_of_one_piece_are_handed_over_together(monkeypatch):

@@ -60,6 +60,8 @@ def test_names_and_rules_belong_together(keys: dict[str, object], words: str) ->
         ({"headers": {"Cookie": "a=b"}}, "plain text"),
         ({"headers": {"X-Api-Key": "a"}}, "plain text"),
         ({"headers": {"X-Auth-Token": "a"}}, "plain text"),
+        ({"headers": {"X-Auth-Key": "a"}}, "plain text"),
+        ({"headers": {"Ocp-Apim-Subscription-Key": "a"}}, "plain text"),
         ({"headers": {"X-A": 1}}, "valid string"),
         ({"headers": {"X-A": {"env": "MISSING"}}}, "MISSING"),
         ({"query": {"api_key": "abc"}}, "plain text"),

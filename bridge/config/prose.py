@@ -1,0 +1,65 @@
+"""What the reference says beside its tables."""
+
+from typing import Final
+
+INTRODUCTION: Final = """\
+# Reference
+
+<!-- Written by `python -m bridge.config.reference` from the models in `bridge/config` and `bridge/sources`. -->
+
+The keys of `routes.yaml`, as this version has them. `sse-bridge check` tests a file, `sse-bridge check --resolved`
+shows every value with where it comes from, and `sse-bridge schema` prints the same as JSON Schema, for editors:
+
+```yaml
+# yaml-language-server: $schema=./routes.schema.json
+```
+
+## How it is written
+
+- **Durations** have a unit: `250ms`, `15s`, `1h30m`, `2d`. **Sizes** too: `64KiB`, `4MiB`, `1GiB`. **Rates**: `100/s`.
+  A bare number is a count.
+- **Scalars** are YAML 1.2's: only `true`, `false`, `null`, decimal integers and floats are not text. `NO`, `on`,
+  `12:30` and `017` are text.
+- **Variables**: `${NAME}` and `${NAME:-default}` are filled in, in values. One that is not set is refused. Within `{ }`
+  and `[ ]` they need quotes, and what is quoted is text. `$${` stands for `${`.
+- **Secrets** are `{ file: /run/secrets/name }` (one newline at its end is stripped) or `{ env: NAME }`, never plain
+  text, and are never printed.
+- **Names and holes**: `{name}` is a part of one segment, `{name*}` the rest. What a source takes from a file's path or
+  a subject, a route may use in its path, in `event`, `key`, `bind` and `list`. `{{` and `}}` stand for braces.
+- **Plain paths** look into a record: `data.customer.id`, `headers.region`, `key`, `subject`.
+- **Layers**: built-in, then `defaults`, then `use`, then the route itself. Mappings merge, lists replace, `none`
+  switches off.
+- **Relative paths** start at the file's folder.
+- **A folder of files** is one configuration: `sse-bridge run routes.d/`. Names are unique over all files, their order
+  means nothing, and files that begin with a dot are skipped.
+- Unknown keys are refused; those that begin with `x-` are yours and are ignored.
+"""
+
+TOP: Final = """\
+## The file
+
+| key | type | default | what |
+|---|---|---|---|
+| `version` | `1` | `1` | The version of this language. |
+| `server` | [server](#server) | | Where the bridge listens, and what it keeps on disk. |
+| `limits` | [limits](#limits) | | Bounds of the whole process. |
+| `defaults` | [defaults](#defaults) | | What holds for every route that does not say otherwise. |
+| `profiles` | mapping | | Named parts for sources and routes, taken in with `use: name` or `use: [a, b]`. |
+| `auth` | `anonymous` | | Everyone may read every route. Without it: loopback only, or route by route. |
+| `sources` | mapping | | Where events come from, by name: see [sources](#sources). |
+| `routes` | mapping | | Where events go, by path: see [routes](#routes). |
+"""
+
+ROUTES: Final = """\
+A route's path begins with a slash and may hold names: `/logs/{service}/{file}` is a channel for each pair. It may end
+in a query: `"/events?stream=messages"`, `"/events?stream={name}"`. A literal segment wins over a name, a name over a
+rest; any other overlap is refused. `/-/` is the bridge's own. A route also has all keys of [defaults](#defaults).
+"""
+
+UPSTREAMS: Final = """\
+An application that answers for the paths beneath one. It also has all keys of [upstream](#upstream).
+"""
+
+SOURCES: Final = """\
+A source has a `kind` and that kind's keys. Every kind has these too:
+"""
