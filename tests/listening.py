@@ -10,6 +10,7 @@ import pytest
 
 from bridge.errors import SourceError
 from bridge.event import Message
+from bridge.sources import backoff
 from bridge.sources.base import Place, Source
 from bridge.sources.mqtt import follow
 from tests.support import DEADLINE, configured
@@ -93,8 +94,8 @@ async def _run(source: Source, heard: Heard, place: Place) -> None:
 def hasty(*, is_alone: bool = True) -> Iterator[None]:
     """Let sources come back at once; one that is alone suspects nobody, however often its connection ends."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(follow, "FIRST_DELAY", 0.02)
-        patch.setattr(follow, "LONGEST_DELAY", 0.1)
+        patch.setattr(backoff, "FIRST_DELAY", 0.02)
+        patch.setattr(backoff, "LONGEST_DELAY", 0.1)
         if is_alone:
             patch.setattr(follow, "QUICK", 0.0)
             patch.setattr(follow, "TAKEN_DELAY", (0.1, 0.2))

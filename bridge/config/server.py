@@ -96,7 +96,8 @@ class Server(Model):
     )
     drain: Annotated[Duration, Field(ge=0, le=MAX_DRAIN)] = Field(
         10.0,
-        description="How long a stop may take: the streams are told and closed, spread over this time.",
+        description="How long a stop may take: the streams are told and closed, spread over this time; requests on "
+        "their way to an application have it to be answered.",
         examples=["10s"],
     )
     push: Literal["admin", "public"] = Field(

@@ -20,20 +20,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from aiohttp import HttpVersion10, HttpVersion11, http_parser, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.streams import StreamReader
 
-from bridge.errors import BridgeError
-from bridge.gateway.refusal import HEADER_BYTES, LINE_BYTES, MALFORMED, START_BYTES, refusal, status_of
+from bridge.gateway.refusal import (
+    FIELD_BYTES,
+    HEADER_BYTES,
+    LINE_BYTES,
+    MALFORMED,
+    START_BYTES,
+    TOO_LONG,
+    refusal,
+    status_of,
+    weight,
+)
 from bridge.gateway.seldom import Seldom
 
 log = structlog.get_logger()
-
-#: One field. All together are within `HEADER_BYTES`, but for `Last-Event-ID`: a browser sends back whatever id it was
-#: once given, and a 4xx would end its tab for good. An id of up to 64 KiB is therefore read, and answered with 200 and
-#: a gap like any other that is not ours.
-FIELD_BYTES: Final = 64 * 1024
-FREE_FIELD: Final = "Last-Event-ID"
 
 #: Fields of a request: aiohttp's own bound. Browsers send two dozen.
 FIELDS: Final = 128
@@ -51,9 +54,6 @@ READ_BYTES: Final = 64 * 1024
 LINGER: Final = 1.0
 
 SERVER: Final = "sse-bridge"
-
-#: The answer to headers that never end, before there is a request to answer.
-_TOO_LONG: Final = b"HTTP/1.1 431 Too Long\r\nServer: sse-bridge\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -120,7 +120,7 @@ class Server(web.Server):
         """Refuse what aiohttp's parser lets through and HTTP/1.1 or our bounds do not."""
         if request.version not in {HttpVersion10, HttpVersion11}:
             return refusal(505)
-        if _weight(request) > HEADER_BYTES:
+        if weight(request) > HEADER_BYTES:
             return refusal(431)
         if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
             return refusal(501, "this server knows no transfer coding but chunked")
@@ -133,7 +133,7 @@ class Server(web.Server):
 class Handler(web.RequestHandler):
     """One connection until its stream takes it over."""
 
-    __slots__ = ("_answered", "_deadline", "_is_listening", "_server", "_start", "_unread", "left")
+    __slots__ = ("_answered", "_deadline", "_is_listening", "_rest", "_server", "_start", "_unread", "left")
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
         super().__init__(server, loop=loop, **kwargs)
@@ -141,6 +141,8 @@ class Handler(web.RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         #: The body of the request that is being answered; what arrives is part of it, or the next request too early.
         self._answered: StreamReader | None = None
+        #: The body of the request that was answered last, as far as it still arrives: it is read past for a moment.
+        self._rest: StreamReader | None = None
         #: Called when the connection is lost, or is about to be closed in the middle of its answer: aiohttp lets a
         #: handler go on that nobody listens to any more.
         self.left: Callable[[], object] | None = None
@@ -161,7 +163,8 @@ class Handler(web.RequestHandler):
             self._arm()
         if len(self._start) < START_BYTES:
             self._start += data[:START_BYTES]
-        if self._answered is None or self._answered.is_eof():
+        body = self._answered or self._rest
+        if body is None or body.is_eof():
             self._unread += len(data)
         super().data_received(data)
         if self._answered is not None and self._messages and not self._answered.is_eof():
@@ -210,7 +213,7 @@ class Handler(web.RequestHandler):
     def begin(self, body: StreamReader) -> None:
         """Note that a request's headers have arrived whole, or turned out malformed."""
         self._disarm()
-        self._answered = body
+        self._answered, self._rest = body, None
         self._unread = 0
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -236,7 +239,7 @@ class Handler(web.RequestHandler):
             self._cut("late")
             return resp, True
         finally:
-            self._answered = None
+            self._answered, self._rest = None, request.content
             self._is_listening = False
             self._start = b""
 
@@ -291,18 +294,6 @@ class Handler(web.RequestHandler):
     def _overflow(self) -> None:
         """Refuse headers without end, with words where no other answer is on its way."""
         if self._answered is None and self.transport is not None:
-            self.transport.write(_TOO_LONG)
+            self.transport.write(TOO_LONG)
         self._server.counts["malformed"] += 1
         self.force_close()
-
-
-def require_parser() -> None:
-    """Refuse to serve with aiohttp's parser in Python: CVE-2026-111750, CVE-2026-128131, and a tenth of the speed."""
-    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
-        raise BridgeError("aiohttp lacks its C parser here: install a wheel, or unset AIOHTTP_NO_EXTENSIONS")
-
-
-def _weight(request: web.BaseRequest) -> int:
-    free = FREE_FIELD.lower().encode()
-    # Four bytes a field for the colon, the space and the line's end.
-    return sum(len(name) + len(value) + 4 for name, value in request.raw_headers if name.lower() != free)

@@ -21,7 +21,8 @@ from typing import Final, NamedTuple, Self
 import structlog
 
 from bridge.errors import BridgeError
-from bridge.gateway.handshake import Handle, Server, Times, require_parser
+from bridge.gateway.handshake import Handle, Server, Times
+from bridge.gateway.refusal import require_parser
 
 log = structlog.get_logger()
 

@@ -219,7 +219,7 @@ class Streams:
     def _start(self, subscriber: Subscriber, want: Want, begin: bytes) -> None:
         audience = self._pump.admit(subscriber)
         opening = self._beginning.of(subscriber.endpoint.supply, audience, subscriber.subscription, want)
-        self._open(subscriber.connection, begin, wire.retry(subscriber.retry) + opening.frames, opening.shared)
+        self._write_first(subscriber.connection, begin, wire.retry(subscriber.retry) + opening.frames, opening.shared)
         pieces = opening.pieces
         if pieces is None:
             self._pump.start(subscriber, audience)
@@ -229,7 +229,7 @@ class Streams:
         self._tasks[subscriber] = task
         task.add_done_callback(lambda task: self._fed(subscriber, task))
 
-    def _open(self, connection: Connection, begin: bytes, first: bytes, shared: bytes) -> None:
+    def _write_first(self, connection: Connection, begin: bytes, first: bytes, shared: bytes) -> None:
         """Write the head and the first block; what is larger than a batch follows as the peer takes it."""
         if len(first) > BATCH:
             connection.transport.write(begin)

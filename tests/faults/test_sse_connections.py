@@ -303,7 +303,7 @@ async def test_s13_a_redirect_is_followed(status):
             await heard.says("a", "b")
             assert [each.path for each in server.requests] == ["/e", "/moved"] * 2
             assert ids(server) == [None, None, "1", "1"]
-            assert {each.subject for each in heard.messages} == {server.url("/e")}
+            assert {each.subject for each in heard.messages} == {"/e"}
 
 
 async def test_s13_a_redirect_in_circles_is_told():

@@ -10,6 +10,7 @@ from tests.support import LOOPS, ONE_LOOP
 
 ON_BOTH = {
     "test_connection.py",
+    "test_endings.py",
     "test_events.py",
     "test_exchange.py",
     "test_feed.py",

@@ -10,7 +10,8 @@ import uvloop
 from aiohttp import http_parser, web
 
 from bridge.errors import BridgeError
-from bridge.gateway.handshake import FIELD_BYTES, HEADER_BYTES, LINE_BYTES, UNREAD_BYTES, Times, require_parser
+from bridge.gateway.handshake import UNREAD_BYTES, Times
+from bridge.gateway.refusal import FIELD_BYTES, HEADER_BYTES, LINE_BYTES, require_parser
 from tests.gateway.raw import Answer, Peer, ask, hello, request, serving, until
 
 Run = Callable[[Coroutine[object, object, None]], None]
@@ -242,6 +243,20 @@ def test_body_of_a_refused_request_is_not_waited_for(run: Run) -> None:
             answer = await peer.answer()
             assert (answer.status, answer.headers["connection"]) == (200, "close")
             assert await peer.rest() == b""
+
+    run(scenario())
+
+
+def test_body_behind_its_answer_is_no_header(run: Run) -> None:
+    """However much of it is on its way: a second answer could be taken for the one to the next request."""
+
+    async def scenario() -> None:
+        async with serving(hello) as listener, Peer.to(listener.port) as peer:
+            peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n")
+            assert (await peer.answer()).text == "hello"
+            peer.send(bytes(UNREAD_BYTES * 4))
+            assert await peer.rest() == b""
+            assert listener.server.counts["malformed"] == 0
 
     run(scenario())
 

@@ -27,7 +27,7 @@ from bridge.gateway.proxy.outgoing import Outgoing
 from bridge.gateway.proxy.silence import keep_alive
 from bridge.gateway.proxy.trouble import ERRORS, ClientError, ProxyError, failed
 from bridge.gateway.proxy.tunnel import Tunnel, take_over
-from bridge.gateway.proxy.upload import Upload
+from bridge.gateway.proxy.upload import Upload, start
 from bridge.gateway.proxy.upstream import Upstream
 
 log = structlog.get_logger()
@@ -186,7 +186,7 @@ class Exchange:
         else:
             if protocol.read_timeout is None:  # the request is still on its way there
                 protocol.read_timeout = self._upstream.target.timeout
-                protocol.start_timeout()
+                start(protocol)
             self._upstream.reading(protocol, body)
             await down.begin(back.head, back.framing, body.read_nowait())
             while data := await body.readany():

@@ -4,6 +4,7 @@ The sentence names the application by its role; addresses of the inside stay in 
 """
 
 import asyncio
+import re
 from typing import Final
 
 import aiohttp
@@ -13,6 +14,10 @@ from bridge.errors import BridgeError, SourceError
 
 #: Seconds after which whoever was sent away may ask again.
 RETRY_AFTER: Final = 1
+
+
+#: From where aiohttp's parser quotes what it stumbled over: a cookie, for one.
+_QUOTED: Final = re.compile(r"""\s*\bb['"].*""", re.DOTALL)
 
 
 class ProxyError(BridgeError):
@@ -49,7 +54,7 @@ def unreachable(error: BaseException, name: str) -> ProxyError:
 
 def failed(error: BaseException, name: str) -> ProxyError:
     """Explain why no answer came, or only a part of one."""
-    detail = f"{type(error).__name__}: {error}"
+    detail = f"{type(error).__name__}: {_QUOTED.sub('', str(error)).strip()}"
     match error:
         case ProxyError():
             return error

@@ -21,6 +21,12 @@ from bridge.gateway.proxy.trouble import ClientError, ProxyError
 PATIENCE: Final = 1.0
 
 
+def start(protocol: ResponseHandler) -> None:
+    """Start the application's time anew, unless it is we who do not read for now: aiohttp does so when we read on."""
+    if not protocol._reading_paused:  # noqa: SLF001  nothing else tells
+        protocol.start_timeout()
+
+
 class Upload:
     """The body of one request."""
 
@@ -96,6 +102,8 @@ class Upload:
             if protocol.transport is None or protocol.transport.is_closing():
                 return
             protocol.transport.write(self._framing.wrap(data))
+            if self.is_answered:
+                start(protocol)  # anew: an answer that began early may wait for what is still to come
             if protocol.writing_paused:
                 await self._drained(writer)
         if protocol.transport is not None:
@@ -125,4 +133,4 @@ class Upload:
         self.is_done = True
         if not self.is_answered:
             protocol.read_timeout = self._target.timeout
-            protocol.start_timeout()
+            start(protocol)

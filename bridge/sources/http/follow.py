@@ -1,7 +1,8 @@
 """One run of the source: who is polled, and how it stands with all of them.
 
 The source is up as long as one address works, or none has failed yet: to wait for listeners is no fault. It is down
-when the last poll of every address that is polled has failed.
+when the last poll of every address that is polled has failed. Where subscribers choose the address, a value that the
+server does not know (404, 410) counts for nothing here: it is told in the log and by the admin port.
 """
 
 import random
@@ -20,6 +21,9 @@ from bridge.sources.http.poller import Poller
 from bridge.sources.schedule import SYSTEM
 from bridge.sources.web.attend import Attendance
 from bridge.sources.web.client import Client
+
+#: What is not there, or is there no longer.
+GONE: Final = frozenset({404, 410})
 
 CHANCE: Final = Chance(SYSTEM, random.uniform)
 
@@ -72,6 +76,9 @@ class Follower:
             for each in self._memory.leave(asked):
                 if removed := each.emission.retract(self._chance.clock.wall()):
                     self._outlet.emit(removed)
+            if asked and not any(known.is_polled for known in self._memory):
+                # What failed was asked for by those who have left; the next one may ask for what works.
+                self._outlet.up()
 
     def _judge(self) -> None:
         """Tell how the source is, after a poll."""
@@ -82,6 +89,9 @@ class Follower:
             if not known.words and known.replies:
                 self._outlet.up()
                 return
+            if self._plan.params and known.status in GONE:
+                # One value that the server does not know, which any visitor may ask for, says nothing of the others.
+                continue
             # Those of the first: which of them was asked last changes all the time, and is no news.
             words = words or known.words
         if words:

@@ -1,6 +1,7 @@
 """What is known of each address: across its polls, and across the times when nobody listens to it.
 
 Rule 1: what is polled now is never forgotten. Of the rest those are whose listeners left the longest ago.
+Rule 2: a server that asked to be left alone is, also where what is known of the address was forgotten.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,11 @@ from bridge.sources.http.validators import Validators
 #: Bytes that are kept of the last replies of addresses that nobody listens to. One who comes back finds what was there;
 #: beyond this it is as if they came for the first time, which is no loss, only a snapshot more.
 MAX_IDLE: Final = 64 * 1024 * 1024
+
+
+#: Addresses that have failed and were forgotten since, of which is remembered when they may be asked again: else who
+#: asks for one value after another would have none of them left alone. Some hundred bytes each.
+MAX_RESTING: Final = 10_000
 
 
 class Known:
@@ -81,6 +87,8 @@ class Memory:
         self._rules = rules
         self._at_most = at_most
         self._all: dict[Asked, Known] = {}
+        #: Of addresses that were forgotten while they failed: when they may be asked again, and how often they failed.
+        self._resting: dict[Asked, tuple[float, int]] = {}
 
     def __iter__(self) -> Iterator[Known]:
         return iter(self._all.values())
@@ -94,7 +102,10 @@ class Memory:
 
     def enter(self, asked: Asked) -> Known:
         """Return what is known of an address that is polled from now on."""
-        known = self._all.setdefault(asked, Known(dict(asked), self._rules))
+        known = self._all.get(asked)
+        if known is None:
+            known = self._all[asked] = Known(dict(asked), self._rules)
+            known.due, known.failures = self._resting.pop(asked, (known.due, known.failures))
         known.is_polled = True
         return known
 
@@ -113,4 +124,8 @@ class Memory:
                 return
             size -= known.size
             del self._all[asked]
+            if known.failures:
+                self._resting[asked] = known.due, known.failures
+                if len(self._resting) > MAX_RESTING:
+                    del self._resting[next(iter(self._resting))]
             yield known

@@ -29,6 +29,9 @@ FIRST_DELAY: Final = 1.0
 #: seldom enough for a server that is being repaired.
 LONGEST_DELAY: Final = 300.0
 
+#: Seconds: as often as a cron line of five fields comes at most.
+CRON_PERIOD: Final = 60.0
+
 #: Doublings after which any wait is at its longest; more would only overflow.
 MAX_DOUBLINGS: Final = 16
 
@@ -90,3 +93,26 @@ class Polite:
             return now + max(asked, shortest) * (1 + self._uniform(0, JITTER))
         delay: float = min(shortest * 2.0 ** min(failures - 1, MAX_DOUBLINGS), max(shortest, LONGEST_DELAY))
         return now + delay * (1 + self._uniform(-JITTER, JITTER))
+
+
+class Turnstile:
+    """Lets addresses be asked for the first time: `burst` of them at once, then as many in each period.
+
+    So who asks for one value after another costs the server no more than twice what a full house does. The period is
+    `every`; a second where that is shorter, and a minute for a cron line.
+    """
+
+    def __init__(self, burst: int, every: float) -> None:
+        self._period = max(every, FIRST_DELAY) if every else CRON_PERIOD
+        self._step = self._period / burst
+        self._filled = -math.inf
+
+    def wait(self, now: float) -> float:
+        """Return the seconds after which to ask again; 0 lets one pass (the generic cell rate algorithm)."""
+        filled = max(self._filled, now)
+        wait = filled - now - self._period + self._step
+        # What is less than a microsecond is the arithmetic's.
+        if wait > 1e-6:  # noqa: PLR2004
+            return wait
+        self._filled = filled + self._step
+        return 0.0

@@ -21,7 +21,7 @@ from bridge.sources.base import Outlet
 from bridge.sources.http.emission import LIGHT, Emission, News
 from bridge.sources.http.memory import Known
 from bridge.sources.http.plan import Plan
-from bridge.sources.http.polite import BUSY, Chance, Polite, fresh_for
+from bridge.sources.http.polite import BUSY, Chance, Polite, Turnstile, fresh_for
 from bridge.sources.http.reply import Reply, ReplyError
 from bridge.sources.http.validators import Validators
 from bridge.sources.schedule import Cron, following
@@ -66,6 +66,7 @@ class Poller:
         self._outlet = outlet
         self._clock, self._uniform = chance
         self._polite = Polite(plan.every, chance.uniform)
+        self._turnstile = Turnstile(plan.at_once, plan.every)
 
     async def follow(self, known: Known) -> AsyncGenerator[None]:
         """Poll one address until closed, and yield after each poll; the first is at once, unless one was just now."""
@@ -78,6 +79,8 @@ class Poller:
                 await cron.next()
                 await self._clock.sleep(spread)
             await self._clock.sleep(max(0.0, known.due - self._clock.steady()))
+            while not known.polled_at and (wait := self._turnstile.wait(self._clock.steady())):
+                await self._clock.sleep(wait)
             await self._poll(known)
             yield
             is_due = False
@@ -96,7 +99,7 @@ class Poller:
     async def _ask(self, known: Known) -> float:
         """Ask, and hand over what is new; return for how long that is fresh. Raises what is told of the failure."""
         plan = self._plan
-        address, deadline = self.address(known), asyncio.get_running_loop().time() + plan.timeout
+        path, deadline = self._path(known), asyncio.get_running_loop().time() + plan.timeout
         answer = await self._client.open(
             known.captures,
             method=plan.method,
@@ -111,7 +114,7 @@ class Poller:
             else:
                 self._check(answer)
                 body = await self._read(known, answer, deadline)
-                await self._take(known, answer, body, address)
+                await self._take(known, answer, body, path)
         finally:
             answer.close()
         return _fresh(answer.headers) if plan.obeys else 0.0
@@ -140,10 +143,10 @@ class Poller:
         known.bytes += len(body)
         return body
 
-    async def _take(self, known: Known, answer: Answer, body: bytes, address: str) -> None:
+    async def _take(self, known: Known, answer: Answer, body: bytes, path: str) -> None:
         """Take in a reply as a whole."""
         type, time = answer.headers.get("Content-Type", ""), self._clock.wall()
-        reply = Reply(body, type, time, address, known.captures, answer.status)
+        reply = Reply(body, type, time, path, known.captures, answer.status)
         try:
             news = await _weighed(known.emission, reply)
         except ReplyError as error:
@@ -188,9 +191,11 @@ class Poller:
 
     def address(self, known: Known) -> str:
         """Return an address as one may show it, without its query; raises `PollError` for values that make none."""
-        address = self._plan.remote.address
+        return f"{self._plan.remote.address.scheme}://{self._where}{self._path(known)}"
+
+    def _path(self, known: Known) -> str:
         try:
-            return f"{address.scheme}://{address.where}{address.shown(known.captures)}"
+            return self._plan.remote.address.shown(known.captures)
         except ValueError as error:
             raise PollError(f"{self._where} is not asked: {error}") from None
 

@@ -162,4 +162,5 @@ class Upstream:
         self._words = words
 
     def _new(self) -> Emission:
-        return Emission(self._outlet, self._cursor, self._subject, self._captures)
+        path = self._plan.remote.address.shown(self._captures)
+        return Emission(self._outlet, self._cursor, path, self._captures)

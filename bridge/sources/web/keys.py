@@ -35,7 +35,8 @@ class Web(Source):
     url: Annotated[str, AfterValidator(faulty("url", Address.parse))] = Field(
         description=(
             "Where to ask: `http://` or `https://`. A `{name}` in its path or in a value of its query is given by the "
-            "subscriber and percent-encoded; each needs a rule in `params`."
+            "subscriber and percent-encoded; each needs a rule in `params`. The path, without host and query, is the "
+            "events' `subject`."
         ),
         examples=["https://api.example.com/rates/{currency}", "http://127.0.0.1:3000/api/metrics"],
     )

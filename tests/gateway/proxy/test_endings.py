@@ -37,6 +37,23 @@ async def test_an_application_that_says_that_it_is_about_to_answer_must_answer(e
         assert (await request(peer, "/x", "POST" if body else "GET", body)).status == 504
 
 
+async def test_an_answer_that_began_early_may_wait_for_the_rest_of_the_request() -> None:
+    """An application has time to go on from when it has been given something to go on with."""
+
+    async def serve(_: App, connection: Connection) -> None:
+        await connection.head()
+        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+        await connection.whole()
+        await connection.send(b"b")
+
+    async with proxied(serve, target={"timeout": 0.6}) as front, front.peer() as peer:
+        peer.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+        for byte in b"abcde":
+            await asyncio.sleep(0.25)
+            peer.send(bytes((byte,)))
+        assert (await peer.answer()).body == b"ab"
+
+
 @pytest.mark.parametrize(
     ("version", "framing"), [("1.0", b""), ("1.1", b"Content-Length: 9\r\n"), ("1.1", b"Connection: close\r\n")]
 )

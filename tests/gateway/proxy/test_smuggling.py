@@ -8,6 +8,7 @@ import asyncio
 import re
 
 import pytest
+import structlog
 
 from tests.faults.test_requests import HIDDEN, MALFORMED, chunked, message
 from tests.gateway.proxy.app import HELLO, App, Connection, once, proxied
@@ -290,6 +291,26 @@ BAD_ANSWERS = {
     "nothing": b"",
     "half_a_head": b"HTTP/1.1 200 OK\r\nContent-Le",
 }
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=secret\0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno'secret",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz'\"secret\r\n",
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: secret" + bytes(100_000).replace(b"\0", b"x"),
+    ],
+)
+async def test_what_an_answer_held_is_not_logged(answer: bytes) -> None:
+    """The parser quotes what it stumbles over, and that may be a cookie."""
+    with structlog.testing.capture_logs() as logged:
+        async with proxied(once(answer)) as front, front.peer() as peer:
+            peer.send(message(GET))
+            assert await settled(peer) in {200, 502}
+            await until(lambda: not len(front.proxy))
+    assert "proxied request failed" in [line["event"] for line in logged]
+    assert "secret" not in str(logged)
 
 
 @pytest.mark.parametrize("name", BAD_ANSWERS)

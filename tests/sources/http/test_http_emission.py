@@ -17,7 +17,7 @@ JSON = "application/json"
 def reply(body: str | bytes, content_type: str = JSON, time: float = 1.0, status: int = 200) -> Reply:
     """Make a reply."""
     data = body.encode() if isinstance(body, str) else body
-    return Reply(data, content_type, time, "https://api.example.com/x", {"currency": "eur"}, status)
+    return Reply(data, content_type, time, "/x", {"currency": "eur"}, status)
 
 
 def payloads(messages: list[Message]) -> list[str | bytes]:
@@ -36,7 +36,7 @@ def test_a_message_says_where_it_is_from():
     assert message == Message(
         payload='{"a": 1.0}',
         time=7.5,
-        subject="https://api.example.com/x",
+        subject="/x",
         captures={"currency": "eur"},
         facts={"status": 203},
         content_type="application/geo+json",

@@ -113,8 +113,8 @@ async def test_each_address_is_polled_by_itself(monkeypatch):
         made.listen("USD", "en")
         await until(lambda: len(made.heard.messages) == 2)
         assert {(m.payload, m.captures["currency"], m.captures["lang"], m.subject) for m in made.heard.messages} == {
-            ("1", "EUR", "de", "http://a.test/EUR"),
-            ("2", "USD", "en", "http://a.test/USD"),
+            ("1", "EUR", "de", "/EUR"),
+            ("2", "USD", "en", "/USD"),
         }
 
 
@@ -150,14 +150,28 @@ async def test_the_source_is_down_when_all_its_addresses_fail(monkeypatch):
 
 async def test_an_address_that_nobody_listens_to_has_no_say(monkeypatch):
     """It works, or did when it was asked last."""
-    async with scene(monkeypatch, {"EUR": Canned("1"), "USD": Canned(status=404)}, **CURRENCIES) as made:
+    async with scene(monkeypatch, {"EUR": Canned("1"), "USD": Canned(status=500)}, **CURRENCIES) as made:
         made.listen("EUR")
         made.listen("USD")
         await until(lambda: made.states == {"EUR": "up", "USD": "down"})
         assert made.heard.told == ["up"]
         made.leave("EUR")
         await until(lambda: made.heard.told[1:])
-        assert made.heard.told[1].startswith("a.test answers 404")
+        assert made.heard.told[1].startswith("a.test answers 500")
+
+
+async def test_a_value_that_the_server_does_not_know_says_nothing_of_the_source(monkeypatch):
+    """Any visitor may ask for one."""
+    async with scene(monkeypatch, {"EUR": Canned(status=404), "USD": Canned(status=500)}, **CURRENCIES) as made:
+        made.listen("EUR")
+        await until(lambda: made.states == {"EUR": "down"})
+        assert made.heard.told == ["up"]
+        made.listen("USD")
+        await until(lambda: made.heard.told[1:])
+        made.leave("USD")
+        made.leave("EUR")
+        await until(lambda: made.heard.told[2:])
+        assert made.heard.told[2] == "up"
 
 
 async def test_a_failure_is_logged_once_for_each_reason(monkeypatch):

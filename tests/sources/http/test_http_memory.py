@@ -63,3 +63,29 @@ def test_large_replies_that_nobody_listens_to_are_not_kept_without_end():
     assert made.leave(asked("a")) == []
     assert values(made.leave(asked("b"))) == ["a"]
     assert values(made) == ["c", "b"]
+
+
+def test_an_address_that_failed_is_left_alone_although_it_was_forgotten():
+    """Who asks for one value after another must not cut short what a server asked for; what worked begins anew."""
+    made = memory("a", "b")
+    for value, failures in (("a", 3), ("b", 0)):
+        known = made.enter(asked(value))
+        known.due, known.failures = 3_600.0, failures
+        made.leave(asked(value))
+    for value in "cdefg":
+        made.enter(asked(value))
+        made.leave(asked(value))
+    assert made.get(asked("a")) is made.get(asked("b")) is None
+    again = [made.enter(asked(value)) for value in "ab"]
+    assert [(known.due, known.failures) for known in again] == [(3_600.0, 3), (0.0, 0)]
+
+
+def test_what_is_remembered_of_forgotten_failures_is_bounded(monkeypatch):
+    """The oldest goes first."""
+    monkeypatch.setattr("bridge.sources.http.memory.MAX_RESTING", 2)
+    made = Memory(Rules(), 0)
+    for value in "abc":
+        known = made.enter(asked(value))
+        known.due, known.failures = 9.0, 1
+        made.leave(asked(value))
+    assert [made.enter(asked(value)).due for value in "abc"] == [0.0, 9.0, 9.0]

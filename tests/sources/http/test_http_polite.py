@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.sources.http.polite import FIRST_DELAY, JITTER, LONGEST_DELAY, Polite, fresh_for
+from bridge.sources.http.polite import CRON_PERIOD, FIRST_DELAY, JITTER, LONGEST_DELAY, Polite, Turnstile, fresh_for
 from bridge.sources.web.patience import LONGEST_WORD, retry_after
 
 #: 2015-10-21T07:28:00Z, the moment in the examples of RFC 9110.
@@ -154,3 +154,28 @@ def test_every_wait_after_a_failure_is_bounded(every, failures, asked, at):
     assert every * (1 - JITTER) <= wait * (1 + 1e-9)
     assert wait <= max(every, LONGEST_WORD) * (1 + JITTER) * (1 + 1e-9)
     assert math.isfinite(wait)
+
+
+def test_a_full_house_is_let_in_at_once_and_then_as_many_in_each_interval():
+    """Who asks for one value after another gets them no faster than that."""
+    turnstile = Turnstile(10, 5.0)
+    assert [turnstile.wait(0) for _ in range(10)] == [0.0] * 10
+    assert turnstile.wait(0) == pytest.approx(0.5)
+    assert turnstile.wait(0.4) == pytest.approx(0.1)
+    assert turnstile.wait(0.5) == 0
+    assert turnstile.wait(0.5) == pytest.approx(0.5)
+    now, let_in = 0.5, 0
+    while now < 50.5:
+        wait = turnstile.wait(now)
+        let_in += not wait
+        now += wait
+    assert let_in == pytest.approx(100, abs=1)
+    assert [turnstile.wait(1_000) for _ in range(11)].count(0) == 10
+
+
+@pytest.mark.parametrize(("every", "period"), [(0.1, FIRST_DELAY), (0, CRON_PERIOD)])
+def test_a_short_interval_counts_as_a_second_and_a_cron_line_as_a_minute(every, period):
+    """A burst in each of them."""
+    turnstile = Turnstile(1, every)
+    assert turnstile.wait(0) == 0
+    assert turnstile.wait(0) == period

@@ -93,7 +93,7 @@ async def test_each_address_has_its_own_connection_and_its_own_place():
         await taps["/bergen"].send(event("b"))
         await heard.says("a", "b")
         assert [each.captures for each in heard.messages] == [{"city": "oslo"}, {"city": "bergen"}]
-        assert [each.subject for each in heard.messages] == [server.url("/oslo"), server.url("/bergen")]
+        assert [each.subject for each in heard.messages] == ["/oslo", "/bergen"]
         taps["/bergen"].reset()
         await heard.until(lambda: heard.losses)
         assert heard.losses == [Loss(reason="source_reset", captures={"city": "bergen"})]
