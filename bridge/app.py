@@ -174,6 +174,8 @@ class Bridge:
     def _announce(self, source: str, status: Status) -> None:
         if status.state == "ended":
             self.bus.end(source)
+        if self.intakes[source].spec.source.rules():
+            return  # its subscribers choose the address, and are told how theirs is
         self.streams.tell(source, self.bus.announce(source, status.state, status.since, status.error))
 
     def _bounds(self) -> stream.Bounds:

@@ -153,7 +153,7 @@ def _supply(route: Route, sources: Sequence[Intake], bus: Bus) -> Supply:
         refill=partial(_refill, route, sources, bus),
         is_delta=any(intake.spec.source.is_delta for intake in sources),
         asks=tuple(
-            Asking(demand, intake.spec.source.rules(), route.feeds[intake.place.name].bind)
+            Asking(intake.place.name, demand, intake.spec.source.rules(), route.feeds[intake.place.name].bind)
             for intake in sources
             if (demand := intake.place.demand) is not None
         ),

@@ -7,12 +7,12 @@ between a subscriber's replay and its live stream, and no subscriber can hold up
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, overload
+from typing import Final, NamedTuple, overload
 
 from bridge import wire
 from bridge.bounds import Budget
 from bridge.channel import Channel
-from bridge.event import Event, Loss, Record
+from bridge.event import EMPTY, Event, Loss, Record
 from bridge.oversize import MAX_ESCAPED, pieces
 from bridge.route import Route
 from bridge.subscription import Subscription
@@ -54,6 +54,14 @@ class Ids(Sequence[str]):
         return f"{self._epoch}-{self._seqs[at]}"
 
 
+class Trouble(NamedTuple):
+    """Why an address is down."""
+
+    error: str
+    #: What tells so.
+    frame: bytes
+
+
 class Bus:
     """Where sources publish and subscribers find their channels."""
 
@@ -67,6 +75,8 @@ class Bus:
         self.routes: list[Route] = []
         #: The frame that tells of each source that is down, by name: a newcomer is told, too.
         self.down: dict[str, bytes] = {}
+        #: The same of single addresses, by source and captures.
+        self.down_addresses: dict[tuple[str, frozenset[tuple[str, str]]], Trouble] = {}
         self._clock = clock
         self._wanted: dict[str, list[Route]] = {}
 
@@ -100,7 +110,7 @@ class Bus:
             self.seq += 1
             # A channel that does not exist now may once have: who comes back to it has lost this too.
             route.lost_through = self.seq
-            for channel in route.touched(source, loss):
+            for channel in route.touched(source, loss.captures):
                 newest = channel.newest
                 after = wire.id_of(newest.frame) or None if newest is not None and not newest.is_control else None
                 frame = Subscription.gap(loss.reason, loss.missed, after, None)
@@ -115,13 +125,33 @@ class Bus:
         self.down.pop(source, None)
         if state == "down":
             self.down[source] = frame
+        self._notify(source, frame, EMPTY)
+        return frame
+
+    def announce_address(
+        self, source: str, captures: Mapping[str, str], error: str | None, *, is_over: bool = False
+    ) -> None:
+        """Tell the channels that one address of a source feeds how that is: why it is down, or None where it works."""
+        key = source, frozenset(captures.items())
+        before = self.down_addresses.get(key)
+        if (before.error if before is not None else None) == error:
+            return
+        state = "ended" if is_over else "down" if error is not None else "up"
+        reason = wire.clean(error) if error is not None else None
+        frame = wire.control("source", {"source": source, "state": state, "since": self._clock(), "error": reason})
+        self.down_addresses.pop(key, None)
+        if error is not None and not is_over:
+            self.down_addresses[key] = Trouble(error, frame)
+        self._notify(source, frame, captures)
+
+    def _notify(self, source: str, frame: bytes, captures: Mapping[str, str]) -> None:
+        """Append a frame to the channels of routes with `notify: source` that these captures concern."""
         for route in self._wanted.get(source, ()):
             if route.terms.notifies:
                 self.seq += 1
                 # Those that nobody listens to now, too: who resumes must not hear of an old state as the last one.
-                for channel in route.channels.values():
+                for channel in route.touched(source, captures):
                     channel.append([Record(self.seq, self._clock(), frame, is_control=True)], self._clock())
-        return frame
 
     def refill(self, route: Route, channel: Channel, source: str, events: Sequence[Event]) -> None:
         """Append what is there now to a channel that was forgotten meanwhile, and to no other."""

@@ -59,6 +59,10 @@ class Inlet:
         """Note that the source cannot read now."""
         self._health.tell(self.source, "down", reason)
 
+    def address(self, captures: Mapping[str, str], error: str | None, *, is_over: bool = False) -> None:
+        """Tell those who listen to one address of the source how it is."""
+        self._bus.announce_address(self.source, captures, error, is_over=is_over)
+
     def events(self, messages: Sequence[Message]) -> list[Event]:
         """Normalise without publishing: for one subscriber alone."""
         return self._normalise(messages)
@@ -81,7 +85,7 @@ class Inlet:
 
     def _frame(self, item: Message | Loss, route: Route, captures: Mapping[str, str], keys: LastKeys, id: str) -> bytes:
         if isinstance(item, Loss):
-            is_ours = route.concerns(self.source, item, captures)
+            is_ours = route.concerns(self.source, item.captures, captures)
             return Subscription.gap(item.reason, item.missed, None, None) if is_ours else b""
         [event] = self._normalise([item])
         return route.read_back(self.source, event, captures, keys, id)

@@ -15,7 +15,7 @@ from bridge import wire
 from bridge.bounds import Bounds, Budget, Lost
 from bridge.chain import Where, nowhere
 from bridge.channel import Channel
-from bridge.event import Event, Loss, Record, cloudevent
+from bridge.event import Event, Record, cloudevent
 from bridge.expression import Scope
 from bridge.keys import Key, Keys, LastKeys
 from bridge.oversize import MAX_UTF8, cut, parts, pieces, skipped
@@ -128,14 +128,14 @@ class Route:
         """Return the captures in the order of the route's names."""
         return tuple([captures[name] for name in self.terms.names])
 
-    def touched(self, source: str, loss: Loss) -> list[Channel]:
-        """Return the channels that a loss of the source concerns."""
-        return [channel for channel in self.channels.values() if self.concerns(source, loss, channel.captures)]
+    def touched(self, source: str, given: Mapping[str, str]) -> list[Channel]:
+        """Return the channels that what has these captures concerns: a loss, or the state of an address."""
+        return [channel for channel in self.channels.values() if self.concerns(source, given, channel.captures)]
 
-    def concerns(self, source: str, loss: Loss, captures: Mapping[str, str]) -> bool:
-        """Tell whether a loss of the source may be one of the channel of these captures."""
+    def concerns(self, source: str, given: Mapping[str, str], captures: Mapping[str, str]) -> bool:
+        """Tell whether what has the given captures may concern the channel of these captures."""
         wanted = {**self.feeds[source].bind, **captures}
-        return all(loss.captures.get(name, value) == value for name, value in wanted.items())
+        return all(given.get(name, value) == value for name, value in wanted.items())
 
     def drop(self, place: tuple[str, ...]) -> None:
         """Forget a channel that nobody listens to; who comes back to it is told."""

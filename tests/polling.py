@@ -116,6 +116,8 @@ class Heard:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.told: list[str] = []
+        #: What was told of single addresses.
+        self.addresses: list[tuple[dict[str, str], str | None]] = []
 
     def emit(self, messages: Sequence[Message]) -> Sequence[str]:
         """Keep a batch."""
@@ -133,6 +135,12 @@ class Heard:
     def down(self, reason: str) -> None:
         """Keep it where it is news."""
         self._tell(reason)
+
+    def address(self, captures: Mapping[str, str], error: str | None, *, is_over: bool = False) -> None:
+        """Keep it where it is news of that address."""
+        before = [told for of, told in self.addresses if of == captures]
+        if before[-1:] != [error]:
+            self.addresses.append((dict(captures), error))
 
     def subscribers(self) -> int:
         """Nobody is counted."""

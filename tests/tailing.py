@@ -33,6 +33,7 @@ class Recorder:
     def __init__(self) -> None:
         self.heard: list[Message | Loss] = []
         self.states: list[str] = []
+        self.addresses: list[tuple[dict[str, str], str | None, bool]] = []
 
     def emit(self, messages: Sequence[Message]) -> Sequence[str]:
         """Keep the messages; number them."""
@@ -46,6 +47,10 @@ class Recorder:
     def up(self) -> None:
         """Keep the state."""
         self.states.append("up")
+
+    def address(self, captures: Mapping[str, str], error: str | None, *, is_over: bool = False) -> None:
+        """Keep what is told of one address."""
+        self.addresses.append((dict(captures), error, is_over))
 
     def down(self, reason: str) -> None:
         """Keep the state and its words."""

@@ -66,7 +66,9 @@ def key_fault(text: str, names: Names | None) -> str | None:
         return None
     if not NAME.fullmatch(text):
         return NO_EXPRESSIONS
-    return None if names is None or text in names.all else lacking(text, names.all)
+    if names is None or text in names.all:
+        return None
+    return f"{lacking(text, names.all)}; or `key`, the record's own, or a path such as data.id"
 
 
 def event_fault(text: str, names: Names | None) -> str | None:

@@ -150,7 +150,8 @@ class Policy(Model):
     )
     notify: Annotated[Literal["source"] | None, Off()] = Field(
         None,
-        description="`source` sends `bridge.source` events when a source goes down or comes back.",
+        description="`source` sends `bridge.source` events when a source goes down or comes back. Where subscribers "
+        "choose the address (`params`), a page hears how its own is, and of no other.",
         examples=["source"],
     )
     cors: Annotated[Cors | None, Off()] = Field(None, description="Which pages of other origins may read.")

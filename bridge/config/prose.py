@@ -1,5 +1,6 @@
 """What the reference says beside its tables."""
 
+from collections.abc import Mapping
 from typing import Final
 
 INTRODUCTION: Final = """\
@@ -61,5 +62,66 @@ An application that answers for the paths beneath one. It also has all keys of [
 """
 
 SOURCES: Final = """\
-A source has a `kind` and that kind's keys. Every kind has these too:
+A source has a `kind` and that kind's keys. What a route may call its records by stands under [names](#names). Every
+kind has these too:
+"""
+
+#: What each kind vouches for of every record, and what its record's own key is; nothing where it has none.
+FACTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "file": {
+        "file": "the path beneath `root`",
+        "offset": "of the line's first byte",
+        "line": "its number, from 1",
+    },
+    "timer": {},
+    "push": {},
+    "mqtt": {
+        "topic": "the whole topic",
+        "qos": "0, 1 or 2",
+        "retained": "1 for one that the broker kept, else 0",
+        "dup": "1 for one that it sent again, else 0",
+        "content_type": "where its sender gave one",
+        "expiry": "in seconds, where its sender gave one",
+    },
+    "kafka": {
+        "topic": "the topic",
+        "partition": "the partition, from 0",
+        "offset": "the record's offset in it",
+    },
+    "http": {
+        "status": "of the reply, such as 200",
+        "change": "with `emit: items` `added`, `changed` or `removed`, with `delta` `snapshot` or `patch`; else there is "
+        "none",
+    },
+    "sse": {
+        "id": "as the upstream gave it; without one there is none",
+        "event": "the event's name there, `message` where it has none",
+    },
+}
+KEYS: Final[Mapping[str, str]] = {
+    "push": "what the sender says (`Key: …` or `?key=…`, or a CloudEvent's `partitionkey`)",
+    "mqtt": "the topic",
+    "kafka": "the record's key",
+    "http": "with `emit: items` what the item is known by: see `key` there",
+}
+
+
+def names() -> str:
+    """Return the table of the names that each kind's records have."""
+    rows = []
+    for kind, facts in FACTS.items():
+        told = "; ".join(f"`{name}`: {what}" for name, what in facts.items())
+        rows.append(f"| `{kind}` | {told} | {KEYS.get(kind, '')} |\n")
+    return _NAMES + "".join(rows)
+
+
+_NAMES: Final = """\
+## names
+
+What a route's `event`, `key` and `bind` may call a source's records by: the names in its template (`match`, `subject`,
+`topics`, `url`), those of its `capture`, and those that the kind adds to every record. `key` alone is the record's own
+key.
+
+| kind | names | `key` |
+|---|---|---|
 """

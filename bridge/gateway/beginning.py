@@ -3,7 +3,7 @@
 Nothing here awaits, so what a newcomer is given and what the channel sends from then on have no seam.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final, NamedTuple
 
 from bridge import wire
@@ -47,7 +47,7 @@ class Beginning:
     def of(self, supply: Supply, audience: Audience, subscription: Subscription, want: Want) -> Opening:
         """Set the cursor, and return what the stream begins with."""
         opening = self._opening(supply, audience, subscription, want)
-        return opening._replace(frames=self._down(supply) + opening.frames)
+        return opening._replace(frames=self._down(supply, subscription.channel.captures) + opening.frames)
 
     def _opening(self, supply: Supply, audience: Audience, subscription: Subscription, want: Want) -> Opening:
         if supply.run is not None:
@@ -129,8 +129,11 @@ class Beginning:
     def _open(self, subscription: Subscription, want: Want) -> bytes:
         return subscription.open(want, head=self._bus.seq, replay=self._replay)
 
-    def _down(self, supply: Supply) -> bytes:
+    def _down(self, supply: Supply, captures: Mapping[str, str]) -> bytes:
+        """Return what tells of sources, and of addresses, that are down."""
         route = supply.route
         if not route.terms.notifies:
             return b""
-        return b"".join(self._bus.down[name] for name in route.feeds if name in self._bus.down)
+        frames = [self._bus.down[name] for name in route.feeds if name in self._bus.down]
+        addresses = [self._bus.down_addresses.get(asking.address(captures)) for asking in supply.asks]
+        return b"".join(frames + [trouble.frame for trouble in addresses if trouble is not None])

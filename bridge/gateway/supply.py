@@ -67,6 +67,7 @@ class Archive:
 class Asking:
     """A source that works only for who listens, and the names that a route fixes for it."""
 
+    source: str
     demand: Demand
     rules: Mapping[str, Param]
     bind: Mapping[str, str]
@@ -77,6 +78,11 @@ class Asking:
             if name not in self.bind and (fault := rule.fault(captures[name])):
                 return f"{name}: {fault}"
         return None
+
+    def address(self, captures: Mapping[str, str]) -> tuple[str, frozenset[tuple[str, str]]]:
+        """Return the address of these captures, as the bus knows it."""
+        given = {**self.bind, **captures}
+        return self.source, frozenset((name, given[name]) for name in self.rules)
 
     def has_room(self, captures: Mapping[str, str]) -> bool:
         """Tell whether the source takes one more address, if it is a new one."""

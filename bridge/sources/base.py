@@ -39,6 +39,13 @@ class Outlet(Protocol):
     def down(self, reason: str) -> None:
         """Tell that the source cannot read now, in words for a person, and is trying by itself."""
 
+    def address(self, captures: Mapping[str, str], error: str | None, *, is_over: bool = False) -> None:
+        """Tell who listens to one of several addresses that it cannot be read now, in words, or can again (None).
+
+        Of a source whose subscribers choose the address; `captures` are all the names that they give. One that
+        `is_over` has ended: nothing more will come for those who listen now.
+        """
+
     def subscribers(self) -> int:
         """Count the open streams of all routes that this source feeds."""
 

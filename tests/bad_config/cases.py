@@ -295,7 +295,9 @@ SERVER: Final = (
     bad("tls without https", "https://", server("{ upstream: §{ url: 'http://app', tls: {} } }")),
     bad("timeout without a unit", "write `60s`", server("{ upstream: { url: 'http://app', timeout: §60 } }")),
     bad("no time to connect", "10ms", server("{ upstream: { url: 'http://app', connect: §0s } }")),
-    bad("host that is neither", "expected keep or target", server("{ upstream: { url: 'http://app', host: §HUNTER2 } }")),
+    bad(
+        "host that is neither", "expected keep or target", server("{ upstream: { url: 'http://app', host: §HUNTER2 } }")
+    ),
     bad("health without a slash", "expected a path", server("{ upstream: { url: 'http://app', health: §HUNTER2 } }")),
     bad("no connections", "1", server("{ upstream: { url: 'http://app', connections: §0 } }")),
     bad("exception that is no host", "hosts and", server("{ upstream: { url: 'http://app', allow: §[a/b] } }")),

@@ -27,7 +27,11 @@ def test_a_key_names_a_capture_or_a_fact() -> None:
     assert key_fault("device", NAMES) is None
     assert key_fault("offset", NAMES) is None
     fault = key_fault("devise", NAMES)
-    assert fault == "there is no name `devise`: the source has `device`, `offset`, `plant`; did you mean `device`?"
+    assert fault == (
+        "there is no name `devise`: the source has `device`, `offset`, `plant`; did you mean `device`?"
+        "; or `key`, the record's own, or a path such as data.id"
+    )
+    assert "the source has no names; or `key`" in str(key_fault("id", Names(frozenset(), frozenset())))
 
 
 @pytest.mark.parametrize("text", ["welcome", "order.{device}", "{plant}/{device}", "a.{offset}", "delete"])

@@ -1,4 +1,4 @@
-"""Bad replies to a poll: what a server, or whoever stands in its place, may answer. Forty, each named.
+"""Bad replies to a poll: what a server, or whoever stands in its place, may answer. Forty-three, each named.
 
 Each is the second of three replies of a real server to the real client. The good ones around it become events in any
 case. It becomes an event that says just what it said, or a reason in words; never another event, and never the end.
@@ -92,6 +92,13 @@ CASES = {
     "h23_html_with_200": Case(
         typed("text/html", b"<!doctype html><title>Sign in</title>" + SECRET), words="a page of HTML, not JSON"
     ),
+    "h23_html_of_which_nobody_says_what_it_is": Case(
+        typed("text/html", b"<!doctype html><title>Sign in</title>" + SECRET),
+        words="the reply is HTML; say `format: text`",
+        keys={"format": "auto"},
+    ),
+    "h23_204": Case(answer(204), words="the reply is empty", keys={"format": "auto"}),
+    "h23_empty_of_no_type": Case(answer(200), words="the reply is empty", keys={"format": "auto"}),
     "h23_not_json": Case(json(b"{'a': 1, 's': '" + SECRET + b"'}"), words="not JSON: line 1, column 2"),
     "h23_json_and_more": Case(json(b'{"a": 1} {"b": 2}'), words="not JSON: line 1, column 10"),
     # H24: charsets.
@@ -118,8 +125,8 @@ CASES = {
 
 
 def test_there_are_as_many_cases_as_are_named():
-    """40 of 40."""
-    assert len(CASES) == 40
+    """43 of 43."""
+    assert len(CASES) == 43
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -42,6 +42,17 @@ async def test_h23_what_is_no_data_takes_the_source_down_and_no_stream_with_it(b
         assert client.data == ["[1]", "[2]"]
 
 
+@pytest.mark.parametrize("bad", [reply("<!DOCTYPE html><p>Sign in", "text/html"), answer(204)], ids=["html", "204"])
+async def test_h23_what_is_no_data_is_none_where_the_file_says_nothing_either(bad):
+    """A page that parses every event as JSON goes on when the server is well again."""
+    async with polled(reply("[1]"), bad) as (server, bridge, client):
+        health = bridge.bridge.health
+        await until(lambda: health.sources["p"].state == "down")
+        server.play(reply("[2]"))
+        await client.until(lambda: len(client.data) >= 2)
+        assert client.data == ["[1]", "[2]"]
+
+
 async def test_h24_marks_and_charsets_end_at_the_bridge():
     """What goes out is UTF-8, without a mark."""
     replies = [

@@ -251,3 +251,65 @@ async def test_a_channel_that_was_forgotten_is_filled_anew():
         assert (await second.event()).data == "1.08"
         desk.emit("EUR", Message(payload="1.09", time=0.0))
         assert [(await client.event()).data for client in (first, second)] == ["1.09", "1.09"]
+
+
+# -- how an address is
+
+
+NOTIFIED = ROUTES.replace("{from: rates}", "{from: rates, notify: source}")
+
+
+async def states(client: Client, count: int) -> list[tuple[str, str | None]]:
+    """Return what a page was told of its source so often."""
+    await client.until(lambda: len([b for b in client.controls if b.event == "bridge.source"]) >= count)
+    told = [block.told for block in client.controls if block.event == "bridge.source"]
+    return [(each["state"], each["error"]) for each in told]
+
+
+async def test_a_page_hears_of_its_own_address_and_of_no_other():
+    """Down, and up again; a newcomer to an address that is down hears of it at once."""
+    desk = Desk()
+    async with running(NOTIFIED, {"rates": Asking(desk=desk)}) as served:
+        euro = await opened(served, "/rates/EUR", desk, listeners=1)
+        dollar = await opened(served, "/rates/USD", desk, listeners=2)
+        assert desk.outlet is not None
+        desk.outlet.address({"currency": "EUR"}, "answers 500")
+        desk.outlet.address({"currency": "EUR"}, "answers 500")
+        assert await states(euro, 1) == [("down", "answers 500")]
+        late = await served.open("/rates/EUR")
+        assert await states(late, 1) == [("down", "answers 500")]
+        desk.outlet.address({"currency": "EUR"}, None)
+        desk.outlet.address({"currency": "EUR"}, None)
+        desk.emit("EUR", Message(payload="1.08", time=0.0))
+        desk.emit("USD", Message(payload="1", time=0.0))
+        assert (await dollar.event()).data == "1"
+        assert (await euro.event()).data == "1.08"
+        assert await states(dollar, 0) == []
+        assert await states(euro, 2) == [("down", "answers 500"), ("up", None)]
+        assert await states(late, 2) == [("down", "answers 500"), ("up", None)]
+        assert served.bridge.bus.down_addresses == {}
+
+
+async def test_what_the_source_says_of_itself_is_not_told_to_pages_that_chose_their_address():
+    """The source is down when all addresses fail; a page that hears of its own would hear it twice."""
+    desk = Desk()
+    async with running(NOTIFIED, {"rates": Asking(desk=desk)}) as served:
+        euro = await opened(served, "/rates/EUR", desk, listeners=1)
+        assert desk.outlet is not None
+        desk.outlet.down("everything fails")
+        assert served.bridge.health.sources["rates"].state == "down"
+        desk.emit("EUR", Message(payload="1.08", time=0.0))
+        assert (await euro.event()).data == "1.08"
+        assert await states(euro, 0) == []
+
+
+async def test_an_address_that_has_ended_is_told_once_and_not_remembered():
+    """Who comes later makes the source try again."""
+    desk = Desk()
+    async with running(NOTIFIED, {"rates": Asking(desk=desk)}) as served:
+        euro = await opened(served, "/rates/EUR", desk, listeners=1)
+        assert desk.outlet is not None
+        desk.outlet.address({"currency": "EUR"}, "answers 204", is_over=True)
+        desk.outlet.address({"currency": "EUR"}, None)
+        assert await states(euro, 1) == [("ended", "answers 204")]
+        assert served.bridge.bus.down_addresses == {}

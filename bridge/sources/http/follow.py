@@ -14,7 +14,7 @@ from bridge.errors import SourceError
 from bridge.event import Message
 from bridge.sources.base import Outlet, Place
 from bridge.sources.http.detail import detail
-from bridge.sources.http.memory import Memory
+from bridge.sources.http.memory import Known, Memory
 from bridge.sources.http.plan import Plan
 from bridge.sources.http.polite import Chance
 from bridge.sources.http.poller import Poller
@@ -71,14 +71,22 @@ class Follower:
         try:
             async with aclosing(poller.follow(known)) as polls:
                 async for _ in polls:
+                    self._tell(known)
                     self._judge()
         finally:
+            if asked:
+                self._outlet.address(known.captures, None)
             for each in self._memory.leave(asked):
                 if removed := each.emission.retract(self._chance.clock.wall()):
                     self._outlet.emit(removed)
             if asked and not any(known.is_polled for known in self._memory):
                 # What failed was asked for by those who have left; the next one may ask for what works.
                 self._outlet.up()
+
+    def _tell(self, known: Known) -> None:
+        """Tell who listens to an address how that is."""
+        if self._plan.params:
+            self._outlet.address(known.captures, known.words or None)
 
     def _judge(self) -> None:
         """Tell how the source is, after a poll."""

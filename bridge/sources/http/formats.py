@@ -5,7 +5,8 @@ Rule 1: `format` decides. `auto` goes by the Content-Type; where that says nothi
 Rule 2: JSON is strict, and what goes out is what came: numbers, escapes and the order of keys stay as their sender
     wrote them. A byte order mark and the white space around it are no part of it.
 Rule 3: JSON lines, CSV, XML and feeds become JSON; the first three of them a list.
-Rule 4: HTML in the place of data is told as such: it is a login, an error, or a page that asks for patience.
+Rule 4: HTML in the place of data is told as such: it is a login, an error, or a page that asks for patience. It is
+    a text only where `format` says so; the same holds for a reply without a body.
 """
 
 from collections.abc import Callable
@@ -68,22 +69,25 @@ class Document(NamedTuple):
 def read(reply: Reply, rules: Rules) -> Document:
     """Return what the reply holds; raises `ReplyError`."""
     media = MediaType.parse(reply.content_type)
-    format = rules.format
-    if format == "auto":
-        guessed = told(media, needs_json=rules.needs_json)
-        if guessed is None:
-            return _guessed(reply.body, media)
-        format = guessed
-    if format != "text":
-        if not reply.body.strip() and format != "ndjson":
-            raise ReplyError("the reply is empty")
-        if format != "xml" and _is_page(reply.body, media, is_markup=format == "feed"):
-            raise ReplyError(f"the reply is a page of HTML, not {_NAMES[format]}")
-    return _READERS[format](reply.body, media, rules)
+    format = told(media, needs_json=rules.needs_json) if rules.format == "auto" else rules.format
+    if rules.format != "text":
+        _refuse(reply.body, media, format, rules)
+    return _guessed(reply.body, media) if format is None else _READERS[format](reply.body, media, rules)
+
+
+def _refuse(body: bytes, media: MediaType, format: Format | None, rules: Rules) -> None:
+    """Raise `ReplyError` for what is no data, whatever is read from it: nothing at all, and HTML."""
+    # White space is a text, and no lines are a list of none.
+    if not (body if format == "text" else body.strip()) and format != "ndjson":
+        raise ReplyError("the reply is empty")
+    if rules.format == "auto" and media.name in HTML and not rules.needs_json:
+        raise ReplyError("the reply is HTML; say `format: text` if that is meant")
+    if format is not None and format != "text" and _is_page(body, media, format):
+        raise ReplyError(f"the reply is a page of HTML, not {_NAMES[format]}")
 
 
 def told(media: MediaType, *, needs_json: bool) -> Format | None:
-    """Return what the Content-Type says; None where it says nothing of use."""
+    """Return what the Content-Type says, of HTML too; None where it says nothing of use."""
     if found := TYPES.get(media.name):
         return found
     if media.is_json:
@@ -97,10 +101,12 @@ def told(media: MediaType, *, needs_json: bool) -> Format | None:
     return "text" if media.name.startswith("text/") else None
 
 
-def _is_page(body: bytes, media: MediaType, *, is_markup: bool) -> bool:
-    """Tell whether a reply is HTML; a feed may be called so and be none."""
+def _is_page(body: bytes, media: MediaType, format: Format) -> bool:
+    """Tell whether a reply is HTML; a feed may be called so and be none, and XHTML is XML."""
+    if format == "xml":
+        return media.name == "text/html"
     head = body[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip().lower().decode("latin-1")
-    return head.startswith(_PAGE) or (not is_markup and media.name in HTML and head.startswith("<"))
+    return head.startswith(_PAGE) or (format != "feed" and media.name in HTML and head.startswith("<"))
 
 
 def _guessed(body: bytes, media: MediaType) -> Document:

@@ -8,6 +8,7 @@ Rule 3: a list that is not one, an item without its key and two with one key are
 Rule 4: an item goes out as its sender wrote it.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -22,6 +23,9 @@ from bridge.sources.http.reply import ReplyError, Rules
 
 #: Signs of a key: a path has some hundred.
 MAX_KEY: Final = 1_024
+
+#: A name of a member that a reason may repeat: it needs no escapes in a pointer, and no page of a log.
+MEMBER: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
 
 _DEEP: Final = "the reply is nested too deeply"
 
@@ -119,7 +123,7 @@ def _listed(document: Document, rules: Rules) -> Iterator[Raw]:
     pointer = Pointer.parse(rules.items)
     value, text = _in_xml(document, pointer) if document.format == "xml" else _in_json(document, pointer)
     if not isinstance(value, list | dict):
-        raise ReplyError(f"the reply has no list at {_place(pointer)}")
+        raise ReplyError(f"the reply has no list at {_place(pointer)}{_advice(document, pointer)}")
     if len(value) > rules.max_items:
         raise ReplyError(f"the list has more than {rules.max_items} items")
     if isinstance(value, list):
@@ -129,7 +133,8 @@ def _listed(document: Document, rules: Rules) -> Iterator[Raw]:
     members = _members(text)
     for name, each in value.items():
         if not isinstance(each, dict):
-            raise ReplyError(f"the reply has no list at {_place(pointer)}, and not an object of objects")
+            told = f"the reply has no list at {_place(pointer)}, and not an object of objects"
+            raise ReplyError(f"{told}{_advice(document, pointer)}")
         yield Raw(each, bytes(members[name]).decode(), name)
 
 
@@ -170,6 +175,18 @@ def _members(text: bytes) -> dict[str, msgspec.Raw]:
         return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except RecursionError:
         raise ReplyError(_DEEP) from None
+
+
+def _advice(document: Document, pointer: Pointer) -> str:
+    """Say what to write where a member of the reply is a list; which one, if it is the only one."""
+    if pointer.parts or not isinstance(document.value, dict):
+        return ""
+    found = [name for name, value in document.value.items() if isinstance(value, list)]
+    if not found:
+        return ""
+    # A name may be data, or as long as a reply: the file's writer needs it where it is one that a person would give.
+    is_plain = len(found) == 1 and MEMBER.fullmatch(found[0])
+    return f": say with `items` where the list is, for example {f'/{found[0]}' if is_plain else '/data'}"
 
 
 def _place(pointer: Pointer) -> str:

@@ -139,16 +139,20 @@ class Http(Web):
         description=(
             "What becomes an event: `always` each reply, `changes` each that says something else than the one before "
             "(the order of a JSON object's keys and white space do not count), `items` each item of a list that is "
-            "new, has changed or is gone: events named `added`, `changed` and `removed`. On a route with a `key` the "
-            "last is a `delete`. Without it `items` for `format: feed`, else `changes`."
+            "new, has changed or is gone: events named `added`, `changed` and `removed`. On a route with a `key` "
+            "(`key: key` is the item's own) the last is a `delete`. Without it `items` for `format: feed`, else `changes`."
         ),
         examples=["items"],
     )
     format: Literal["auto", "json", "ndjson", "text", "csv", "xml", "feed"] = Field(
         default="auto",
         description=(
-            "What replies are. `auto` goes by their content type. `csv` (its first line names the columns), `xml` and "
-            "`feed` (RSS or Atom: each entry an event, by its id) become JSON."
+            "What replies are. `auto` goes by their content type; HTML, and a reply without a body, are a failure "
+            "unless it is `text`. `ndjson`, `csv` (its first line names the columns), `xml` and `feed` (RSS or Atom: "
+            "each entry an event, by its id) become JSON. Under `emit: always` and `changes` a reply of `ndjson` or "
+            "`csv` is one array. In `xml` an element that occurs once is an object, and only one that repeats is a "
+            "list: a page writes `[].concat(rows ?? [])`, or `emit: items` with `items` at that element takes one for "
+            "a list of one."
         ),
         examples=["json"],
     )
@@ -171,7 +175,8 @@ class Http(Web):
         description=(
             "Send changes of a JSON reply instead of the whole: `json-patch` (RFC 6902) or `merge-patch` (RFC 7396), "
             "as events named `patch`. Whoever comes, or has missed something, gets the whole as a `snapshot` first, "
-            "which is one event: `max` is no more than `limits.event`."
+            "which is one event: `max` is no more than `limits.event`. A new `snapshot` comes in place of a patch at any "
+            "time, where it is smaller or a patch cannot say what has changed: a page takes it for the whole."
         ),
         examples=["merge-patch"],
     )

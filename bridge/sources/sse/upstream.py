@@ -57,6 +57,7 @@ class Upstream:
         self._state = "connecting"
         self._since = time.time()
         self._words = ""
+        self._told: str | None = None
         self._event_at: float | None = None
         self._events = self._bytes = self._opens = self._empty = 0
 
@@ -71,6 +72,7 @@ class Upstream:
                 await asyncio.sleep(wait)
         finally:
             self._standing.leave(self)
+            self._tell(None)
 
     def opened(self) -> None:
         """Tell that the stream is open, and first of all what was missed."""
@@ -122,6 +124,8 @@ class Upstream:
         if end.is_gone:
             self._enter("ended", end.words)
             log.info("stream has ended", source=self._plan.name, url=self._subject, reason=end.words)
+            if self._captures:
+                self._outlet.address(self._captures, end.words, is_over=True)
             return None
         now = asyncio.get_running_loop().time()
         lasted = now - session.open_at if session.open_at is not None else 0.0
@@ -137,9 +141,9 @@ class Upstream:
         self._enter("waiting", end.words)
         self._empty = self._empty + 1 if is_empty else 0
         if not end.is_clean:
-            self._standing.down(self, end.words)
+            self._down(end.words)
         elif self._empty >= EMPTY_ENDS:
-            self._standing.down(self, f"{end.words} at once, without an event, several times in a row")
+            self._down(f"{end.words} at once, without an event, several times in a row")
 
     def _wait(self, end: End, lasted: float) -> float:
         """Return the seconds until the next connection."""
@@ -150,6 +154,20 @@ class Upstream:
     def _up(self) -> None:
         self._unsettle()
         self._standing.up(self)
+        self._tell(None)
+
+    def _down(self, words: str) -> None:
+        if self._captures and words != self._told:
+            # Where there is one address, the state of the source says the same.
+            log.warning("a stream failed", source=self._plan.name, url=self._subject, reason=words)
+        self._standing.down(self, words)
+        self._tell(words)
+
+    def _tell(self, words: str | None) -> None:
+        """Tell who listens to this address, where there are several."""
+        self._told = words
+        if self._captures:
+            self._outlet.address(self._captures, words)
 
     def _unsettle(self) -> None:
         if self._settling is not None:

@@ -174,6 +174,23 @@ async def test_a_value_that_the_server_does_not_know_says_nothing_of_the_source(
         assert made.heard.told[2] == "up"
 
 
+async def test_who_listens_to_an_address_is_told_how_it_is(monkeypatch):
+    """Of that one alone, and that it works again; what nobody listens to is down no longer."""
+    async with scene(monkeypatch, {"EUR": Canned(status=500), "USD": Canned("1")}, **CURRENCIES) as made:
+        made.listen("EUR")
+        made.listen("USD")
+        await until(lambda: [each for each in made.heard.addresses if each[1]])
+        made.client.by["EUR"] = Canned("1")
+        await until(lambda: len([each for each in made.heard.addresses if each[0]["currency"] == "EUR"]) == 2)
+        made.client.by["EUR"] = Canned(status=404)
+        await until(lambda: len([each for each in made.heard.addresses if each[0]["currency"] == "EUR"]) == 3)
+        made.leave("EUR")
+        await until(lambda: len([each for each in made.heard.addresses if each[0]["currency"] == "EUR"]) == 4)
+        euro = [words for of, words in made.heard.addresses if of["currency"] == "EUR"]
+        assert [words and words[:17] for words in euro] == ["a.test answers 50", None, "a.test answers 40", None]
+        assert {words for of, words in made.heard.addresses if of["currency"] == "USD"} == {None}
+
+
 async def test_a_failure_is_logged_once_for_each_reason(monkeypatch):
     """By the address, without its query; and once more when it works again."""
     with capture_logs() as logs:

@@ -46,11 +46,10 @@ def words(body: bytes, content_type: str = "", **rules) -> str:
         ("application/rss+xml", b"<rss><channel/></rss>", "feed"),
         ("application/atom+xml", b'<feed xmlns="http://www.w3.org/2005/Atom"/>', "feed"),
         ("text/plain", b"[1]", "text"),
-        ("text/html", b"<html></html>", "text"),
         ("", b" [1]\n", "json"),
         ("application/octet-stream", b"[1]", "json"),
         ("", b"hello", "text"),
-        ("", b"", "text"),
+        ("text/plain", b" ", "text"),
         ("nonsense", b"hello", "text"),
     ],
 )
@@ -156,10 +155,31 @@ def test_where_a_text_is_of_no_use_plain_text_is_read_as_json(rules):
     assert "page of HTML, not JSON" in words(b"<p>hello", "text/html", **rules)
 
 
-@pytest.mark.parametrize("format", ["json", "csv", "xml", "feed"])
+@pytest.mark.parametrize("content_type", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
+@pytest.mark.parametrize("body", [b"<!DOCTYPE html><title>Sign in</title>", b"<p>hello", b"[1]"])
+def test_h23_html_is_a_text_only_where_the_file_says_so(content_type, body):
+    """Nobody who polls data means the page to sign in; who means a page says it."""
+    assert words(body, content_type) == "the reply is HTML; say `format: text` if that is meant"
+    assert document(body, content_type, format="text").text == body.decode()
+
+
+def test_h23_what_is_called_html_is_no_xml():
+    """XHTML is, and what an old server calls plain XML."""
+    assert "page of HTML, not XML" in words(b"<a/>", "text/html", format="xml")
+    assert document(b"<a/>", "application/xhtml+xml", format="xml").value == {"a": None}
+
+
+@pytest.mark.parametrize("format", ["auto", "json", "csv", "xml", "feed"])
 def test_h23_an_empty_reply_is_no_data(format):
     """Only JSON lines may be none."""
     assert words(b" \r\n", format=format) == "the reply is empty"
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "text/html", JSON, "application/octet-stream"])
+def test_h23_nothing_is_a_text_only_where_the_file_says_so(content_type):
+    """A 204 has no content type, and a server in trouble has nothing to say under any."""
+    assert words(b"", content_type) == "the reply is empty"
+    assert document(b"", content_type, format="text").text == ""
 
 
 def test_h23_bytes_of_which_nobody_says_what_they_are_and_that_are_no_text_are_refused():

@@ -79,6 +79,24 @@ def test_a_list_that_is_not_one_is_a_fault_of_the_reply(body, pointer, words):
     assert refused(body, pointer, "id", max_items=limit) == words
 
 
+AT_ROOT = "the reply has no list at its root, and not an object of objects"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"page": 1, "rows": [{"id": 1}]}', f"{AT_ROOT}: say with `items` where the list is, for example /rows"),
+        ('{"rows": [], "more": []}', f"{AT_ROOT}: say with `items` where the list is, for example /data"),
+        ('{"a/b": []}', f"{AT_ROOT}: say with `items` where the list is, for example /data"),
+        (f'{{"{"x" * 65}": []}}', f"{AT_ROOT}: say with `items` where the list is, for example /data"),
+        ('{"page": {"rows": []}, "n": 1}', AT_ROOT),
+    ],
+)
+def test_a_list_within_the_reply_is_hinted_at(body, words):
+    """Named where there is one alone, whose name a person would write as it is."""
+    assert refused(body, "", "id") == words
+
+
 def test_a_key_may_lie_deeper():
     """A path, as elsewhere; numbers and booleans as JSON writes them."""
     body = '[{"meta": {"id": 7}}, {"meta": {"id": true}}, {"meta": {"id": 1e2}}]'

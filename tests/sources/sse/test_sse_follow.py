@@ -6,6 +6,7 @@ import json
 import random
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.errors import SourceError
 from bridge.event import Loss
@@ -103,6 +104,46 @@ async def test_each_address_has_its_own_connection_and_its_own_place():
             "/oslo": "1",
             "/bergen": None,
         }
+
+
+async def test_who_listens_to_an_address_is_told_how_it_is():
+    """Of that one alone: what fails, that it works again, and that nothing will come any more."""
+    made = source("http://x/{city}", params=CITIES)
+    at = place(made)
+    assert at.demand is not None
+    replies = {"/oslo": [answer(503), Tap()], "/bergen": [Tap()]}
+    with capture_logs() as logs:
+        async with (
+            HttpServer.serving(Each(lambda request: replies[request.path].pop(0))) as server,
+            following(server.url("/{city}"), params=CITIES, at=at) as heard,
+        ):
+            at.demand.enter({"city": "bergen"})
+            await server.asked(1)
+            at.demand.enter({"city": "oslo"})
+            await heard.until(lambda: len([each for each in heard.addresses if each[0] == {"city": "oslo"}]) >= 2)
+    told = [(words, is_over) for of, words, is_over in heard.addresses if of == {"city": "oslo"}]
+    assert told[0][0] is not None
+    assert "answers 503" in told[0][0]
+    assert told[1] == (None, False)
+    assert {words for of, words, _ in heard.addresses if of == {"city": "bergen"}} == {None}
+    assert [each["url"] for each in logs if each["event"] == "a stream failed"] == [server.url("/oslo")]
+
+
+async def test_s02_an_address_that_has_ended_is_told_so():
+    """To those who listen to it now."""
+    made = source("http://x/{city}", params=CITIES)
+    at = place(made)
+    assert at.demand is not None
+    async with (
+        HttpServer.serving(answer(204)) as server,
+        following(server.url("/{city}"), params=CITIES, at=at) as heard,
+    ):
+        at.demand.enter({"city": "oslo"})
+        await heard.until(lambda: heard.addresses)
+        [of, words, is_over] = heard.addresses[0]
+        assert (of, is_over) == ({"city": "oslo"}, True)
+        assert "204" in (words or "")
+        assert len(server.requests) == 1
 
 
 async def test_a_value_that_no_address_holds_costs_its_own_streams_only():
