@@ -1,1 +1,1 @@
-"""Turn files, MQTT, Kafka, timers and HTTP pushes into Server-Sent Events."""
+"""Turn files, MQTT, Kafka, polled pages, other event streams, timers and HTTP pushes into Server-Sent Events."""

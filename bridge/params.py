@@ -38,11 +38,20 @@ def _pattern(text: str) -> str:
         raise PydanticCustomError("pattern", f"a pattern has at most {MAX_PATTERN} characters")
     try:
         _compiled(text)
-    except re2.error:
+    except re2.error as error:
         raise PydanticCustomError(
-            "pattern", "not a regular expression of RE2 (it has no look-around and no back-references)"
+            "pattern",
+            "not a regular expression of RE2: {reason} (it has no look-around and no back-references)",
+            {"reason": _reason(error)},
         ) from None
     return text
+
+
+def _reason(error: Exception) -> str:
+    """Return what RE2 says is wrong, without the piece of the pattern that it says it of."""
+    told = error.args[0] if error.args else b""
+    text = told.decode(errors="replace") if isinstance(told, bytes) else str(told)
+    return text.partition(": ")[0] or "it cannot be read"
 
 
 def _compiled(text: str) -> Pattern:
@@ -96,6 +105,13 @@ class Param(BaseModel):
     max: Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)] | None = Field(
         default=None, description="The greatest integer. Without it any.", examples=[9]
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_rule(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            raise PydanticCustomError("param", "a list of values is written { in: [EUR, USD] }")
+        return value
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:

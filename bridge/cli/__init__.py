@@ -49,7 +49,9 @@ def common(
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Turn files, MQTT, Kafka, timers and HTTP pushes into Server-Sent Events."""
+    """Turn files, MQTT, Kafka, polled pages, other event streams, timers and HTTP pushes into Server-Sent Events,
+    in front of your application.
+    """
 
 
 @app.command()

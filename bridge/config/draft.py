@@ -260,6 +260,8 @@ def _elsewhere(key: str) -> str | None:
         "under `defaults`, or to a route": keys_of(Policy),
         "to a route": keys_of(RouteKeys) | {"use"},
         "to a source": COMMON | WRAPPING,
-        **{f"to a source of kind `{kind}`": keys_of(model) for kind, model in KINDS.items()},
     }
-    return next((home for home, keys in homes.items() if key in keys), None)
+    if home := next((home for home, keys in homes.items() if key in keys), None):
+        return home
+    kinds = [f"`{kind}`" for kind, model in KINDS.items() if key in keys_of(model)]
+    return f"to a source of kind {' or '.join(filter(None, (', '.join(kinds[:-1]), kinds[-1])))}" if kinds else None

@@ -100,7 +100,8 @@ class RouteKeys(Policy):
     )
     key: str | None = Field(
         None,
-        description="Keep the latest event of each key: a name of the source, or a plain path into the record.",
+        description="Keep the latest event of each key: a name of the source, `key` (the record's own), or a plain "
+        "path into the record.",
         examples=["device", "data.customer.id", "headers.region"],
     )
     list: Annotated[Listing | None, Short("path", str), Off()] = Field(

@@ -58,7 +58,27 @@ rest; any other overlap is refused. `/-/` is the bridge's own. A route also has 
 """
 
 UPSTREAMS: Final = """\
-An application that answers for the paths beneath one. It also has all keys of [upstream](#upstream).
+An application that answers for the paths beneath one. It also has all keys of [upstream](#upstream). A path is matched
+as it comes to the bridge, `server.base` included: under `base: /streams` write `/streams/api`. What an application
+answers goes out as it is: a `Location` and the `Path` of a cookie are not rewritten, so with `strip_prefix` it puts
+`X-Forwarded-Prefix` in front of them itself.
+"""
+
+ADMIN: Final = """\
+## The admin port
+
+What `server.admin` answers. It asks for no token, and answers to localhost, its own address and the names in
+`server.hosts` alone.
+
+| address | method | what |
+|---|---|---|
+| `/` | `GET` | The console: every route, live. |
+| `/-/routes` | `GET` | The routes as JSON: their addresses and sources, what they hold, how many listen. |
+| `/-/sources` | `GET` | The sources as JSON: their states, what is wrong in words, what they have counted. |
+| `/-/view/…` | `GET` | A stream or a list of the public port, by its path: `/-/view/clock` is `/clock`. |
+| `/-/push/…` | `POST`, `DELETE` | What a `push` source takes: `/-/push/{source}/{subject}`. |
+| `/-/live` | `GET` | 200 as long as the process turns. With `server.health` there too. |
+| `/-/ready` | `GET` | 200 if new connections are welcome, else 503 and why. With `server.health` there too. |
 """
 
 SOURCES: Final = """\
@@ -74,7 +94,7 @@ FACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "line": "its number, from 1",
     },
     "timer": {},
-    "push": {},
+    "push": {"subject": "what follows the source's name in the address, unless the source's `subject` has names"},
     "mqtt": {
         "topic": "the whole topic",
         "qos": "0, 1 or 2",
@@ -90,8 +110,7 @@ FACTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "http": {
         "status": "of the reply, such as 200",
-        "change": "with `emit: items` `added`, `changed` or `removed`, with `delta` `snapshot` or `patch`; else there is "
-        "none",
+        "change": "with `emit: items` `added`, `changed` or `removed`, with `delta` `snapshot` or `patch`; else none",
     },
     "sse": {
         "id": "as the upstream gave it; without one there is none",

@@ -16,12 +16,12 @@ from pydantic.fields import FieldInfo
 
 from bridge.config import unbuilt
 from bridge.config.model import Cors, Feed, Heartbeat, History, Listing, Policy, RouteKeys, SourceKeys
-from bridge.config.prose import INTRODUCTION, ROUTES, SOURCES, TOP, UPSTREAMS
+from bridge.config.prose import ADMIN, INTRODUCTION, ROUTES, SOURCES, TOP, UPSTREAMS, names
 from bridge.config.schema import default_of, name_of, schema
 from bridge.config.server import Limits, Replay, Server
 from bridge.config.types import Host, Listen, Network, Origin, Rate
 from bridge.config.upstream import PrefixedUpstream, Upstream
-from bridge.config.validate import models_of
+from bridge.config.validate import keys_of, models_of
 from bridge.config.wording import as_yaml
 from bridge.sources import KINDS
 from bridge.units import Duration, Size, duration_text, size_text
@@ -77,7 +77,7 @@ def reference() -> str:
             use = properties["use"]
             rows.insert(0, f"| `use` | {_cell(_type(use))} |  | {_cell(use['description'])} For example `[a, b]`. |\n")
         pages.append(f"## {part.title}\n\n{part.about.strip()}\n\n{_HEAD}{''.join(rows)}")
-    pages.append(_later())
+    pages += [names(), ADMIN, _later()]
     return "\n".join(pages)
 
 
@@ -207,13 +207,19 @@ def _plain_type(described: Mapping[str, Any]) -> str:
     return _WORDS.get(str(kind), str(kind))
 
 
+def _kinds(key: str) -> str:
+    """Name the kinds that have a key."""
+    return " or ".join(f"`{kind}`" for kind, model in KINDS.items() if key in keys_of(model))
+
+
 def _later() -> str:
     keys = ", ".join(f"`{key}`" for key in sorted(unbuilt.ROUTE | unbuilt.SOURCE | unbuilt.SERVER))
     values = "`slow: conflate`, `slow: { sample: … }`, `auth` with issuers, `auth: { require: … }`"
+    params = f"`params` is that of a route; a source of kind {_kinds('params')} has one"
     return (
         "## Not built yet\n\n"
         "These belong to the language and are refused as such, never accepted and ignored.\n\n"
-        f"- Keys: {keys}.\n- Values: {values}.\n"
+        f"- Keys: {keys}. {params}.\n- Values: {values}.\n"
         "- Expressions in `event`, `key`, `capture` and `bind`: names and plain paths alone.\n"
     )
 

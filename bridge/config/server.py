@@ -75,8 +75,8 @@ class Server(Model):
     )
     upstreams: dict[str, Annotated[PrefixedUpstream, Short("url", Url)]] = Field(
         {},
-        description="Applications by the path that they answer for, as the browser sees it; the longest that fits is "
-        "asked, and `upstream` for the rest.",
+        description="Applications by the path that they answer for, as it comes to the bridge, `base` included; the "
+        "longest that fits is asked, and `upstream` for the rest.",
         examples=[{"/api": "http://127.0.0.1:3000", "/shop": {"url": "http://shop:8000", "strip_prefix": True}}],
     )
     base: Annotated[str, AfterValidator(_base), PlainSerializer(_show_base, return_type=str, when_used="json")] = Field(

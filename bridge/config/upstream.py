@@ -64,7 +64,10 @@ def place(text: str) -> Place:
         raise ValueError(f"expected the address of an application, {_EXAMPLE}")
     address = Address.parse(text)
     if address.names or address.query or "?" in text or address.path.text not in {"", "/"}:
-        raise ValueError("an application's address ends with its port: a request keeps the path that it came with")
+        raise ValueError(
+            "an application's address ends with its port: a request keeps the path that it came with; to cut one off, "
+            "name the application under `server.upstreams` with `strip_prefix: true`"
+        )
     return Place(address.host, address.port, address.is_tls)
 
 

@@ -135,11 +135,21 @@ class Router:
         return self._listings.get(trimmed(path))
 
     def nearest(self, path: str) -> str | None:
-        """Return the route whose address looks most like this path, as the configuration writes it."""
+        """Return the route whose address looks most like this path, as the configuration writes it.
+
+        One that has this very path and asks for another query is the nearest.
+        """
+        if (there := self._beside(trimmed(path))) is not None:
+            return there.text
         path = path[:COMPARED]
         parts = path.split("/")
         likely = sorted(self.endpoints, key=lambda e: -_likeness(e.path, parts))[:CLOSEST]
         return max((e.text for e in likely), key=lambda text: _ratio(text, path), default=None)
+
+    def _beside(self, path: str) -> Endpoint | None:
+        """Return the first route of a path, whatever its query."""
+        open_ = (endpoint for template, endpoint in self._open if _taken(template, path) is not None)
+        return next(chain(self._literal.get(path, ()), open_), None)
 
 
 def _rank(endpoint: Endpoint) -> tuple[object, ...]:

@@ -1,7 +1,8 @@
 """A request's path, decoded once.
 
 Rule 1: the path is cut at its slashes first and decoded then, so an encoded slash never makes a new segment.
-Rule 2: a segment that is, or hides, `.` or `..` is refused: no client that follows the URL standard sends one.
+Rule 2: a segment that is, or hides, `.` or `..` is refused: no client that follows the URL standard sends one. So is
+    one that has parameters behind it (`..;`): some applications cut them off before they resolve it.
 Rule 3: what is decoded is UTF-8 without NUL. Nothing is decoded twice: `%252e` is the text `%2e`.
 Rule 4: one trailing slash means nothing (but to a folder of pages); case means something.
 """
@@ -39,7 +40,7 @@ def decode(raw: str, errors: str = "strict") -> str:
     if not raw.startswith("/"):
         raise PathError("a path begins with a slash")
     parts = raw.split("/")
-    if "%" not in raw and raw.isascii() and "\0" not in raw and _DOTS.isdisjoint(parts):
+    if "%" not in raw and ";" not in raw and raw.isascii() and "\0" not in raw and _DOTS.isdisjoint(parts):
         return raw  # as nearly all are: there is nothing to decode, and nothing to refuse
     return "/".join([_segment(part, errors) for part in parts])
 
@@ -71,6 +72,6 @@ def _segment(raw: str, errors: str) -> str:
         raise EncodingError("the path is not UTF-8") from None
     if "\0" in text:
         raise PathError("the path holds a NUL")
-    if not _DOTS.isdisjoint(text.split("/")):
+    if not _DOTS.isdisjoint(part.partition(";")[0] for part in text.split("/")):
         raise PathError("the path holds a segment of dots")
     return text.replace("/", SLASH)

@@ -130,19 +130,21 @@ class Streams:
     async def drain(self, seconds: float) -> None:
         """Tell all streams to come back elsewhere, spread over the time, and wait until they have gone."""
         self.is_draining = True
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun = asyncio.get_running_loop().time()
         subscribers = self._pump.subscribers
         for number, subscriber in enumerate(subscribers):
-            due = begun + seconds * DRAIN_SPREAD * number / len(subscribers)
-            if due > loop.time():
-                await asyncio.sleep(due - loop.time())
+            # Whoever has left by themselves need not be waited for: perhaps they all have.
+            await self._leave_until(begun + seconds * DRAIN_SPREAD * number / len(subscribers))
             self._pump.bye(subscriber, "drain")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(begun + seconds):
-                await self._gone.wait()
+        await self._leave_until(begun + seconds)
         for subscriber in self._pump.subscribers:
             subscriber.connection.abort()
+
+    async def _leave_until(self, time: float) -> None:
+        """Wait for that time of the loop, or until no stream is open."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(time):
+                await self._gone.wait()
 
     # -- the way in
 

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from bridge.config.prose import FACTS, KEYS
 from bridge.config.reference import parts, reference, written
 from bridge.config.schema import schema
+from bridge.gateway.admin import ROUTES, SOURCES, VIEW
+from bridge.gateway.health import LIVE, READY
+from bridge.gateway.public import PUSH
+from bridge.sources import KINDS
 
 
 @pytest.mark.parametrize(("path", "text"), written(), ids=lambda each: each.name if isinstance(each, Path) else "")
@@ -58,6 +63,27 @@ def test_profiles_are_told_of_where_they_are_used() -> None:
     for title in ("routes", "sources"):
         section = reference().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
         assert "| `use` |" in section
+
+
+def test_every_name_of_a_record_is_explained():
+    """What a kind vouches for stands under `names`, and no more kinds than there are."""
+    assert list(FACTS) == list(KINDS)
+    assert KEYS.keys() <= FACTS.keys()
+    for kind, model in KINDS.items():
+        sources = [model.model_construct(), model.model_construct(emit="items")]
+        assert frozenset().union(*(source.facts() for source in sources)) <= FACTS[kind].keys()
+        assert f"| `{kind}` |" in reference().partition("\n## names\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("address", ["/", ROUTES, SOURCES, f"{VIEW}/…", f"{PUSH}/…", LIVE, READY])
+def test_every_address_of_the_admin_port_is_told(address: str) -> None:
+    """They stand in one table."""
+    assert f"| `{address}` |" in reference().partition("\n## The admin port\n")[2].partition("\n## ")[0]
+
+
+def test_what_is_not_built_for_routes_is_not_told_of_sources() -> None:
+    """`params` is a key of polled pages."""
+    assert "`params` is that of a route; a source of kind `http` or `sse` has one" in reference()
 
 
 def test_no_link_of_the_page_leads_nowhere():

@@ -28,7 +28,7 @@ PASSED = """\
 """
 
 #: The bare stream, past the bridge.
-BARE = "location /bare { proxy_pass %s; }"
+BARE = "location /bare { %s proxy_pass %s; }"
 
 #: What would hold up the events of a stream that does not ask for it to be off, as a route's does.
 UNBUFFERED = "proxy_buffering off;"
@@ -69,7 +69,7 @@ async def test_a_bare_stream_dies_where_one_with_heartbeats_lives(
     """Each silence of the application cuts the one and costs it an event; the other hears them all."""
     app, server = application
     bridge = await run(PASSED % (server.url(), server.url()) + ROUTES % server.url("/stream"))
-    front = nginx(tmp_path / "nginx", free_ports(), bridge.url, UNBUFFERED + BARE % server.url())
+    front = nginx(tmp_path / "nginx", free_ports(), bridge.url, BARE % (UNBUFFERED, server.url()))
     url = await stack.enter_async_context(front)
     bare, beating = Listener(page), Listener(await context.new_page())
     for each, where in ((bare, "/bare"), (beating, path)):

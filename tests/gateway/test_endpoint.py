@@ -107,6 +107,21 @@ def test_nearest_route_is_named(path: str, nearest: str) -> None:
     assert router("/clock", "/logs/{service}/{file}", "/events?stream=messages").nearest(path) == nearest
 
 
+@pytest.mark.parametrize(
+    ("path", "nearest"),
+    [
+        ("/e", "/e?stream={a_long_name}&of={another}"),
+        ("/e/", "/e?stream={a_long_name}&of={another}"),
+        ("/logs/api", "/logs/{service}?part={a_part_of_it}"),
+    ],
+)
+def test_a_route_that_lacks_only_its_query_is_the_nearest(path: str, nearest: str) -> None:
+    """However much longer its query makes the address."""
+    routes = router("/e1", "/logs/apis", "/e?stream={a_long_name}&of={another}", "/logs/{service}?part={a_part_of_it}")
+    assert routes.match(path, {}) is None
+    assert routes.nearest(path) == nearest
+
+
 def test_no_route_is_no_nearest() -> None:
     """Without routes there is nothing to name."""
     assert router().nearest("/x") is None

@@ -24,6 +24,7 @@ from bridge.gateway.path import SLASH, PathError, beneath, decode, plain, trimme
         ("/%zz", "/%zz"),
         ("/...", "/..."),
         ("/.hidden", "/.hidden"),
+        ("/a;v=1/b", "/a;v=1/b"),
         ("//a//b/", "//a//b/"),
         ("/A", "/A"),
         ("/a%0Ab", "/a\nb"),
@@ -39,6 +40,7 @@ def test_path_is_decoded_once(raw: str, decoded: str) -> None:
     "raw",
     [
         "/..", "/a/../b", "/%2e%2e/etc/passwd", "/%2E%2e", "/.%2e/x", "/a/%2e", "/..%2fx", "/a%2f..%2fb", "/a%2f..",
+        "/a/..;/b", "/..;x=1", "/a/.;", "/%2e%2e%3b/x",
         "/a%00", "/%00", "/%ff", "/\udcff", "/%c0%ae%c0%ae/", "/%ed%a0%80", "", "a", "*", "http://x/", "%2fa",
     ],
 )  # fmt: skip

@@ -167,6 +167,17 @@ async def test_drain_is_staggered():
             assert client.blocks[-1].event == "bridge.bye"
 
 
+async def test_drain_does_not_wait_for_those_who_have_left():
+    """Its time would last for an hour; the only ones that it waits for are gone."""
+    async with running() as served:
+        clients = [await served.open() for _ in range(5)]
+        draining = asyncio.create_task(served.bridge.streams.drain(3_600))
+        await until(lambda: len(served.bridge.streams) == len(clients) - 1)
+        for client in clients:
+            client.reset()
+        await asyncio.wait_for(draining, 20)
+
+
 async def test_drain_cuts_no_frame_of_a_peer_that_lags():
     """The event that was begun is finished, and then comes the farewell."""
     async with running(DRAINING.replace("DRAIN", "0s") + PLAIN) as served:

@@ -19,9 +19,10 @@ from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 
 from bridge.gateway.connection import TakenOver
+from bridge.gateway.framing import EVENT_STREAM
 from bridge.gateway.proxy import incoming
 from bridge.gateway.proxy.downstream import Downstream, LeftError, relayed
-from bridge.gateway.proxy.events import Events, is_stream
+from bridge.gateway.proxy.events import Events, is_stream, kind
 from bridge.gateway.proxy.heads import Framing, HeadError
 from bridge.gateway.proxy.outgoing import Outgoing
 from bridge.gateway.proxy.silence import keep_alive
@@ -218,8 +219,9 @@ class Exchange:
             keep_alive(protocol.transport)
         self._events = events = Events(head)
         first = events.passed(data) if (data := body.read_nowait()) else b""
-        await self._down.begin(back.head, back.framing, first)
-        await events.relay(body, self._down, self._upstream.target.heartbeat)
+        heartbeat = self._upstream.target.heartbeat
+        await self._down.begin(_unbuffered(head, back.head) if heartbeat else back.head, back.framing, first)
+        await events.relay(body, self._down, heartbeat)
         if self._is_reset(back, protocol):
             self._down.cut()
         else:
@@ -278,3 +280,10 @@ def _write(protocol: ResponseHandler, data: bytes) -> None:
     if protocol.transport is None:
         raise aiohttp.ServerDisconnectedError
     protocol.transport.write(data)
+
+
+def _unbuffered(head: RawResponseMessage, lines: bytes) -> bytes:
+    """Ask nginx in front to hold nothing back, where the application does not say: heartbeats alone fill no buffer."""
+    if kind(head) != EVENT_STREAM or "X-Accel-Buffering" in head.headers:
+        return lines
+    return lines.removesuffix(b"\r\n") + b"X-Accel-Buffering: no\r\n\r\n"

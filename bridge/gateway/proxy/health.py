@@ -40,7 +40,8 @@ class Health:
             while True:
                 found = await self.ask()
                 if found != self.hindrance:
-                    log.info("application's health", application=self._target.name, error=found)
+                    tell = log.info if found is None else log.warning
+                    tell("application's health", application=self._target.name, error=found)
                 self.hindrance = found
                 await asyncio.sleep(self._every)
         finally:

@@ -131,7 +131,7 @@ class Proxy:
         endless = [exchange for exchange in there if exchange.is_endless]
         for number, exchange in enumerate(endless):
             due = begun + seconds * DRAIN_SPREAD * number / len(endless)
-            if due > loop.time():
+            if due > loop.time() and any(each in self._open for each in endless):
                 await asyncio.sleep(due - loop.time())
             exchange.end()
         # Those that come meanwhile are not waited for: there may always be one.

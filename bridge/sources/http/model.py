@@ -140,7 +140,8 @@ class Http(Web):
             "What becomes an event: `always` each reply, `changes` each that says something else than the one before "
             "(the order of a JSON object's keys and white space do not count), `items` each item of a list that is "
             "new, has changed or is gone: events named `added`, `changed` and `removed`. On a route with a `key` "
-            "(`key: key` is the item's own) the last is a `delete`. Without it `items` for `format: feed`, else `changes`."
+            "(`key: key` is the item's own) the last is a `delete`. Without it `items` for `format: feed`, else "
+            "`changes`."
         ),
         examples=["items"],
     )
@@ -175,8 +176,8 @@ class Http(Web):
         description=(
             "Send changes of a JSON reply instead of the whole: `json-patch` (RFC 6902) or `merge-patch` (RFC 7396), "
             "as events named `patch`. Whoever comes, or has missed something, gets the whole as a `snapshot` first, "
-            "which is one event: `max` is no more than `limits.event`. A new `snapshot` comes in place of a patch at any "
-            "time, where it is smaller or a patch cannot say what has changed: a page takes it for the whole."
+            "which is one event: `max` is no more than `limits.event`. A new `snapshot` comes in place of a patch at "
+            "any time, where it is smaller or a patch cannot say what has changed: a page takes it for the whole."
         ),
         examples=["merge-patch"],
     )

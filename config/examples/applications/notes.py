@@ -1,6 +1,6 @@
 """An application as there are many, to try `application.yaml` with: the standard library alone.
 
-    python notes.py [--port 3000] [--push http://127.0.0.1:9090/-/push/notes] [--pause 5]
+    python3 notes.py [--port 3000] [--push http://127.0.0.1:9090/-/push/notes] [--pause 5]
 
 `GET /api/notes` is a list, `POST` adds to it. All it does for its readers' sake is one more POST, to the bridge; how
 many they are it never knows. `/api/export` is an event stream of its own, with `--pause` seconds between its events.

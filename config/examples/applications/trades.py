@@ -1,6 +1,6 @@
 """An application with bare event streams, to try `relay.yaml` with: the standard library alone.
 
-    python trades.py [--port 3000]
+    python3 trades.py [--port 3000]
 
 `/api/trades` and `/api/quotes/ABC` send events as they happen. They have no ids, so nothing can be asked for again; no
 heartbeats, so a proxy cuts them; and each page that listens is one more thread here. `/api/symbols` is plain JSON.

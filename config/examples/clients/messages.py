@@ -1,6 +1,6 @@
 """Follow the stream of `messages.yaml` from a program, with the standard library alone.
 
-    python messages.py [URL] [--from ADDRESS] [--count N]
+    python3 messages.py [URL] [--from ADDRESS] [--count N]
 
 Sends a header of its own (`X-Forwarded-For`), which an EventSource in a browser cannot. Prints each event, comes
 back by itself when the connection is lost, and names the last id it saw, so that nothing in between is missed.

@@ -70,6 +70,23 @@ async def test_a_comment_stands_between_events_and_nowhere_else() -> None:
         assert await until_body(peer, b":\n\n:\n\n:\n\n") == b"data: 1\n\n:\n\n:\n\n:\n\n"
 
 
+@pytest.mark.parametrize(
+    ("heartbeat", "said", "expected"),
+    [(1.0, b"", [b"no"]), (None, b"", []), (1.0, b"X-Accel-Buffering: yes\r\n", [b"yes"])],
+)
+async def test_a_proxy_in_front_is_asked_to_hold_no_heartbeat_back(
+    heartbeat: float | None, said: bytes, expected: list[bytes]
+) -> None:
+    """Where heartbeats are asked for, and the application has not said what it wants."""
+    script = sending(b"data: 1\n\n", head=EVENTS + said + b"\r\n")
+    async with proxied(script, target={"heartbeat": heartbeat}) as front, front.peer() as peer:
+        peer.send(ASK)
+        head = await peer.reader.readuntil(b"\r\n\r\n")
+        assert await until_body(peer, b"data: 1\n\n") == b"data: 1\n\n"
+    lines = [line.split(b": ") for line in head.split(b"\r\n")]
+    assert [line[1] for line in lines if line[0].lower() == b"x-accel-buffering"] == expected
+
+
 async def test_an_application_that_says_nothing_is_kept_alive_from_the_start() -> None:
     """And the mark that may stand at a stream's very beginning stands there no more."""
 

@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bridge.gateway.proxy.health import Health
 from bridge.gateway.proxy.target import Target
@@ -134,13 +135,16 @@ async def test_health_is_said_in_words() -> None:
     async with application(always(HELLO)) as app:
         health = Health(Target(host="127.0.0.1", port=app.port, health="/healthz"), every=0.3)
         assert health.hindrance == "the application has not been asked for its health yet"
-        task = asyncio.create_task(health.run())
-        await until(lambda: health.hindrance is None)
-        assert app.requests[0].startswith(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:")
-        app.script = always(HELLO.replace(b"200 OK", b"503 No"))
-        await until(lambda: health.hindrance == "the application answers 503 when asked for its health")
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with structlog.testing.capture_logs() as logs:
+            task = asyncio.create_task(health.run())
+            await until(lambda: health.hindrance is None)
+            assert app.requests[0].startswith(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:")
+            app.script = always(HELLO.replace(b"200 OK", b"503 No"))
+            await until(lambda: health.hindrance == "the application answers 503 when asked for its health")
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        told = [(each["log_level"], each["error"]) for each in logs if each["event"] == "application's health"]
+        assert told == [("info", None), ("warning", "the application answers 503 when asked for its health")]
     away = Health(Target(host="127.0.0.1", port=1, health="/"))
     assert await away.ask() == "the application does not take connections"
 

@@ -89,7 +89,7 @@ AT_ROOT = "the reply has no list at its root, and not an object of objects"
         ('{"rows": [], "more": []}', f"{AT_ROOT}: say with `items` where the list is, for example /data"),
         ('{"a/b": []}', f"{AT_ROOT}: say with `items` where the list is, for example /data"),
         (f'{{"{"x" * 65}": []}}', f"{AT_ROOT}: say with `items` where the list is, for example /data"),
-        ('{"page": {"rows": []}, "n": 1}', AT_ROOT),
+        ('{"n": 1, "page": {"rows": []}}', AT_ROOT),
     ],
 )
 def test_a_list_within_the_reply_is_hinted_at(body, words):
