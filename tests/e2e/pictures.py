@@ -36,7 +36,7 @@ async def open_demo(page: Page, url: str, paths: list[str]) -> None:
 
 
 async def console(browser: Browser) -> None:
-    """Show the demo in the console: wide, in the dark, and on a phone."""
+    """Show the demo in the console: wide, in the dark, and on a phone; and the page of its application."""
     ports = {"LISTEN": f"127.0.0.1:{free_port()}", "ADMIN": f"127.0.0.1:{free_port()}"}
     async with running(sys.executable, "-m", "bridge", "demo", env=ports) as demo:
 
@@ -55,6 +55,10 @@ async def console(browser: Browser) -> None:
             await open_demo(page, url, paths)
             await page.screenshot(path=IMAGES / f"{name}.png", full_page=size is PHONE)
             await page.close()
+        page = await browser.new_page(viewport={"width": 900, "height": 620})
+        await page.goto(f"http://{ports['LISTEN']}/")
+        await page.locator("#sales li").nth(1).wait_for()
+        await page.screenshot(path=IMAGES / "shop.png")
 
 
 async def log_viewer(browser: Browser) -> None:
