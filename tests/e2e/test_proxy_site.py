@@ -231,7 +231,10 @@ async def test_the_site_knows_who_asks_and_where_it_is_seen(site, page):
     assert told["HTTP_X_FORWARDED_FOR"] == ", ".join(chain)
     assert told["HTTP_X_FORWARDED_HOST"] == host
     assert told.get("HTTP_X_FORWARDED_PREFIX", "") == site.placement.prefix
-    assert told["HTTP_FORWARDED"] == ", ".join(f"for={each}" for each in chain) + f';host="{host}";proto=http'
+    # What nginx says of the scheme is of the client's request, and the only word on it.
+    behind = f'for=9.9.9.9;proto=https, for=127.0.0.1, for=127.0.0.1;host="{host}"'
+    beside = f'for=127.0.0.1;host="{host}";proto=http'
+    assert told["HTTP_FORWARDED"] == (behind if site.placement.is_behind_nginx else beside)
 
 
 async def test_page_of_the_site_reads_a_stream_of_the_bridge(site, page):
