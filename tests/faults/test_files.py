@@ -944,7 +944,9 @@ def test_f34_checkpoint_is_lost(root: Path, log: Path) -> None:
     scene.crash()
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"0" * 32 + b"\n{}", os.urandom(500)])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"0" * 32 + b"\n{}", os.urandom(500)], ids=["empty", "torn", "wrong sum", "noise"]
+)
 async def test_f34_checkpoint_is_corrupt(root: Path, log: Path, tmp_path: Path, damage: bytes) -> None:
     """It is announced, and the source begins anew."""
     append(log, b"1\n")
