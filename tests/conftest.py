@@ -37,8 +37,20 @@ LIVE_FOLDERS = {"e2e", "live"}
 FIRST_PORT = 20_000
 PORTS_PER_WORKER = 1_000
 
+# Characters of a test's id that one of its values takes.
+LONGEST_ID = 60
+
 # A child that was told to end just now gets this long, seconds, before it counts as left behind.
 PATIENCE = 5.0
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Call bytes that are no short text by their argument: what gzip makes of a text holds the time, so each worker's
+    collection would have names of its own.
+    """
+    if isinstance(val, bytes) and not (len(val) <= LONGEST_ID and val.isascii() and val.decode().isprintable()):
+        return argname
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
