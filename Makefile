@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench bench-ingest bench-proxy fix clean setup-run setup-demo setup-test setup-live
+.PHONY: help demo run test test-cluster check bench bench-ingest bench-proxy fix clean setup-run setup-demo setup-test setup-live
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -18,6 +18,11 @@ run: setup-run ## serve what config/routes.yaml says
 # The tests of one real server or browser follow one another on one worker (see tests/conftest.py), the rest fills the other.
 test: check setup-live ## run the checks, then every test (installs Debian packages, and says which)
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --cov
+
+test-cluster: setup-test ## try the Helm chart in a real Kubernetes control plane, built the first time (Go's modules; ten minutes, then two)
+	@scripts/kubernetes > /dev/null
+	@scripts/helm > /dev/null
+	$(BIN)/pytest tests/cluster
 
 check: setup-test ## lint, format, types and layers
 	$(BIN)/ruff check

@@ -5,8 +5,11 @@
                   listeners: public, admin, health ───┘ open streams
 
 It starts in this order: the parts, the listeners, the sources; then it is ready. It stops in the reverse one: not
-ready, streams told and closed over the drain's time, sources, listeners. The public listener stays open to the last,
-since a closed port is a proxy's 502, and that ends a browser's tab.
+ready, streams told and closed over the drain's time (`Lifecycle`), sources, listeners. The public listener stays open
+to the last, since a closed port is a proxy's 502, and that ends a browser's tab.
+
+What lives as long as the process is made here. What follows the configuration is `Works`; a reload replaces it part by
+part (`reload`, `change`).
 """
 
 import asyncio
@@ -14,162 +17,198 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
 from aiohttp import web
 
-from bridge import assemble
+from bridge import assemble, view
 from bridge.bus import Bus
 from bridge.channel import Channel
-from bridge.config.machine import memory_limit
 from bridge.config.model import Config
 from bridge.console import PAGES
-from bridge.gateway import descriptors, health, listing, stream
+from bridge.gateway import health
 from bridge.gateway.access import Hosts, forwarded
 from bridge.gateway.admin import CONSOLE_HEADERS, Admin
-from bridge.gateway.connection import HIGH_WATER, SEND_BUFFER, SLICE
 from bridge.gateway.endpoint import Endpoint, Router
-from bridge.gateway.ingest import Ingest
+from bridge.gateway.leaving import Drained
 from bridge.gateway.pages import Pages
 from bridge.gateway.proxy.proxy import Proxy
 from bridge.gateway.public import Public
 from bridge.gateway.pump import Pump
-from bridge.gateway.server import Listener, Place, Room
+from bridge.gateway.server import Listener
 from bridge.gateway.stream import Streams
-from bridge.sources.push import Push
+from bridge.intake import Intake
+from bridge.lifecycle import Lifecycle, Times
+from bridge.listeners import Handles, Listeners
+from bridge.metrics import Live, Page
 from bridge.state import State
-from bridge.supervisor import Health, Status, supervise
+from bridge.supervisor import Health, Status
+from bridge.telemetry import LOG
 from bridge.wire import id_of
+from bridge.works import Core, Front, Works
 
 log = structlog.get_logger()
 
 #: Seconds between two looks at channels that nothing is appended to: history's age is kept to this.
 EXPIRE_EVERY: Final = 10.0
 
-#: What a subscriber may hold of memory at worst: its transport's buffer, a slice, the kernel's send buffer (which
-#: Linux doubles).
-WORST: Final = HIGH_WATER + SLICE + 2 * SEND_BUFFER
-
-#: Channels of a route that the console offers to pick from; any other can be typed.
-OFFERED: Final = 100
-
-#: The part of the memory that subscribers may take where `limits.subscribers` is not given.
-SHARE: Final = 1 / 4
-
 
 class Bridge:
     """The parts, wired. Made within a running loop."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
         # Hexadecimal, so that the epoch of a visitor's run is never ours.
         self.bus = Bus(secrets.token_hex(4), assemble.bounds(config), time.time)
         self.health = Health(time.time, self._announce)
         self.pump = Pump(time.time, _newest)
-        self.streams = Streams(self.bus, self.pump, self._bounds(), now=time.time, uniform=random.uniform)
-        self.streams.peer = self._peer
-        self.intakes = assemble.intakes(config, self.bus, self.health, self.streams.of_source)
-        self.endpoints = assemble.endpoints(config, self.bus, self.intakes)
-        self._hindrance: str | None = "starting"
-        self._ingest = Ingest(
-            {
-                name: intake.spec.source.door(intake.inlet)
-                for name, intake in self.intakes.items()
-                if isinstance(intake.spec.source, Push)
-            },
-            is_draining=lambda: self.streams.is_draining,
+        self.streams = Streams(
+            self.bus, self.pump, assemble.stream_bounds(config), now=time.time, uniform=random.uniform
         )
-        server = config.server
-        limit = descriptors.raise_limit()
-        self.proxy = self._proxy(limit)
-        self._public = Public(
-            router=Router(self.endpoints, server.base),
+        self.streams.peer = self._peer
+        self.streams.ages.set(config.server.age)
+        self.lifecycle = Lifecycle(self._times, self._drain)
+        hindrances = (lambda: self.lifecycle.hindrance, self._lacking, self._unwell)
+        self._probes = health.Health(hindrances, lambda: self.lifecycle.is_started)
+        self._probes.metrics = Page(self._live()).answer
+        self._console = Pages({"/": PAGES}, CONSOLE_HEADERS)
+        self.works = Works(config, Core(self.bus, self.health, self.pump, self.streams), self._front)
+        self.listeners = Listeners(
+            config.server,
+            Handles(self._answer_public, self._answer_admin, self._probes.handle),
+            assemble.room(config, lambda: len(self.streams) + self.works.behind.tunnels),
+            lambda: self.lifecycle.grace,
+        )
+
+    # -- what follows the configuration
+
+    @property
+    def config(self) -> Config:
+        """Return the configuration that holds now."""
+        return self.works.config
+
+    @property
+    def intakes(self) -> Mapping[str, Intake]:
+        """Return the sources, by name."""
+        return self.works.intakes
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """Return the routes."""
+        return self.works.endpoints
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """Return what passes requests on; None where no application is behind."""
+        return self.works.behind.proxy
+
+    @property
+    def public(self) -> Listener:
+        """Return the public listener."""
+        return self.listeners.public
+
+    @property
+    def admin(self) -> Listener:
+        """Return the admin listener."""
+        return self.listeners.admin
+
+    def _front(self, works: Works) -> Front:
+        """Make what answers, of the parts as they are now. A reload calls it again, and swaps what it returns."""
+        server = works.config.server
+        public = Public(
+            router=Router(works.endpoints, server.base),
             open_stream=self.streams.open,
             pages=Pages(server.pages),
-            ingest=self._ingest if server.push == "public" else None,
-            proxy=self.proxy,
+            ingest=works.ingest if server.push == "public" else None,
+            proxy=works.behind.proxy,
             hosts=Hosts(server.hosts),
             hops=server.hops,
-            listed=config.limits.channels,
+            listed=works.config.limits.channels,
         )
-        probes = health.Health(self._hindered)
         admin = Admin(
-            public=self._public,
-            health=probes,
-            ingest=self._ingest,
-            console=Pages({"/": PAGES}, CONSOLE_HEADERS),
+            public=public,
+            health=self._probes,
+            ingest=works.ingest,
+            console=self._console,
             hosts=Hosts(server.hosts, is_strict=True),
-            routes=self.routes,
-            sources=self.sources,
+            routes=lambda: view.routes(works.endpoints, self.pump),
+            sources=lambda: view.sources(works.intakes, self.health, self.streams),
+            drain=self._drained,
         )
-        cap = descriptors.connections(limit, proxies=self.proxy is not None)
-        room = Room(cap, streams=lambda: len(self.streams) + (self.proxy.tunnels if self.proxy is not None else 0))
-        self.public = Listener("public", [Place(*at) for at in server.listen], self._public.handle, room=room)
-        self.admin = Listener("admin", [Place(*server.admin)], admin.handle)
-        self._listeners = [self.public, self.admin]
-        if server.health is not None:
-            self._listeners.append(Listener("health", [Place(*server.health)], probes.handle))
+        return Front(public, admin)
+
+    async def _answer_public(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self.works.front.public.handle(request)
+
+    async def _answer_admin(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self.works.front.admin.handle(request)
+
+    # -- from the start to the end
 
     async def run(self, stop: asyncio.Event, started: Callable[["Bridge"], None] | None = None) -> None:
         """Serve until `stop` is set, then drain; raises `ListenError` or `StateError` when it cannot start."""
-        server = self._config.server
         async with contextlib.AsyncExitStack() as stack:
-            state = stack.enter_context(State.open(server.state))
-            if self.proxy is not None:
-                await stack.enter_async_context(self.proxy)
-            for listener in self._listeners:
-                await stack.enter_async_context(listener)
-            await stack.enter_async_context(self._running(state))
-            self._hindrance = None
-            log.info("ready", listen=[str(place) for place in self.public.places])
-            if started is not None:
-                started(self)
-            await stop.wait()
-            self._hindrance = "draining"
-            log.info("draining", streams=len(self.streams), within=server.drain)
-            drains = [self.streams.drain(server.drain)]
-            if self.proxy is not None:
-                drains.append(self.proxy.drain(server.drain))
-            await asyncio.gather(*drains)
+            state = stack.enter_context(State.open(self.config.server.state))
+            await stack.enter_async_context(self.works.behind)
+            await stack.enter_async_context(self.listeners)
+            await stack.enter_async_context(self.lifecycle)
+            await stack.enter_async_context(self.works.runs.of(self.works.intakes.values(), state))
+            stack.push_async_callback(_cancelled, asyncio.create_task(self._expire(), name="expire"))
+            stack.push_async_callback(_cancelled, asyncio.create_task(self.streams.ages.run(), name="ages"))
+            if not stop.is_set():
+                self._serve(started)
+                await stop.wait()
+            await self.lifecycle.stop()
         log.info("stopped")
 
-    @contextlib.asynccontextmanager
-    async def _running(self, state: State) -> AsyncIterator[None]:
-        """Keep the sources running for as long as the block lasts."""
-        tasks: list[asyncio.Task[None]] = []
-        for name, intake in self.intakes.items():
-            intake.place.state = state.folder(name)
-            self.health.add(name)
-            running = supervise(intake.spec.source, intake.inlet, intake.place, self.health, random.uniform)
-            tasks.append(asyncio.create_task(running, name=f"source {name}"))
-        tasks.append(asyncio.create_task(self._expire(), name="expire"))
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    def _serve(self, started: Callable[["Bridge"], None] | None) -> None:
+        self.lifecycle.serve()
+        log.info("ready", listen=[str(place) for place in self.public.places])
+        if started is not None:
+            started(self)
+
+    def _times(self) -> Times:
+        return Times(self.config.server.prestop, self.config.server.drain)
+
+    async def _drain(self, seconds: float) -> Drained:
+        log.info("draining", streams=len(self.streams), within=seconds)
+        drained, _ = await asyncio.gather(self.streams.drain(seconds), self.works.behind.drain(seconds))
+        return drained
+
+    async def _drained(self) -> dict[str, int]:
+        """Drain for whoever asks on the admin port."""
+        return (await self.lifecycle.drain())._asdict()
 
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(EXPIRE_EVERY)
             self.bus.expire()
 
-    def _proxy(self, limit: int) -> Proxy | None:
-        server = self._config.server
-        targets = [upstream.target(path, strips=upstream.strip_prefix) for path, upstream in server.upstreams.items()]
-        if server.upstream is not None:
-            targets.append(server.upstream.target())
-        if not targets:
-            return None
-        return Proxy(targets, limit=descriptors.proxied(limit), uniform=random.uniform, hops=server.hops)
+    # -- what the parts tell each other
 
-    def _hindered(self) -> str | None:
-        if self._hindrance is not None or self.proxy is None:
-            return self._hindrance
-        return self.proxy.hindrance
+    def _live(self) -> Live:
+        """Return what a scrape looks at."""
+        return Live(
+            bus=self.bus,
+            pump=self.pump,
+            streams=self.streams,
+            health=self.health,
+            intakes=lambda: self.intakes,
+            listeners=lambda: (self.listeners.public, self.listeners.admin, self.listeners.health),
+            proxy=lambda: self.proxy,
+            is_ready=lambda: self._probes.hindrance is None,
+            is_draining=lambda: self.streams.is_draining,
+            held_back=lambda: LOG.held_back,
+        )
+
+    def _lacking(self) -> str | None:
+        """Say which required sources are not up."""
+        return self.health.hindrance(name for name, intake in self.intakes.items() if intake.spec.required)
+
+    def _unwell(self) -> str | None:
+        """Say which applications are not well, of those that are asked for their health."""
+        return self.works.behind.hindrance
 
     def _announce(self, source: str, status: Status) -> None:
         if status.state == "ended":
@@ -178,62 +217,15 @@ class Bridge:
             return  # its subscribers choose the address, and are told how theirs is
         self.streams.tell(source, self.bus.announce(source, status.state, status.since, status.error))
 
-    def _bounds(self) -> stream.Bounds:
-        limits = self._config.limits
-        # Below the cap of connections, so that one too many can still be told to come back.
-        proxies = self._config.server.upstream is not None or bool(self._config.server.upstreams)
-        most = descriptors.streams(descriptors.raise_limit(), proxies=proxies)
-        memory = memory_limit()
-        allowed = most if memory is None else min(most, max(int(memory * SHARE) // WORST, 1))
-        return stream.Bounds(
-            subscribers=min(limits.subscribers or allowed, most),
-            connects=limits.connects,
-            per_peer=limits.per_peer,
-            replay=assemble.replay(self._config),
-        )
-
     def _peer(self, request: web.BaseRequest) -> str:
-        return str(forwarded(request, self._config.server.hops).client)
-
-    # -- what the admin port tells
-
-    def routes(self) -> list[dict[str, object]]:
-        """Return the routes, for the console."""
-        return [self._route(endpoint) for endpoint in self.endpoints]
-
-    def _route(self, endpoint: Endpoint) -> dict[str, object]:
-        route = endpoint.supply.route
-        channels = route.channels.values()
-        return {
-            "path": endpoint.text,
-            "names": list(endpoint.names),
-            "channels": listing.addresses(endpoint, OFFERED) if endpoint.names else [],
-            "gone": endpoint.gone,
-            "sources": list(route.feeds),
-            "subscribers": self.pump.count(route.channels.values()),
-            "events": sum(channel.events for channel in channels),
-            "history": {"channels": len(channels), "bytes": sum(channel.bytes for channel in channels)},
-            "skipped": dict(route.skipped),
-            "list": endpoint.listing.path if endpoint.listing is not None else None,
-        }
-
-    def sources(self) -> list[dict[str, object]]:
-        """Return how each source is."""
-        return [
-            {
-                "name": name,
-                "kind": self.intakes[name].spec.kind,
-                "state": status.state,
-                "since": status.since,
-                "error": status.error,
-                "messages": self.intakes[name].inlet.messages,
-                "subscribers": self.streams.of_source(name),
-                "detail": self.intakes[name].place.detail(),
-            }
-            for name, status in self.health.sources.items()
-        ]
+        return str(forwarded(request, self.config.server.hops).client)
 
 
 def _newest(channel: Channel) -> str | None:
     newest = channel.newest
     return id_of(newest.frame) if newest is not None and not newest.is_control else None
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))

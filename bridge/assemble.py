@@ -4,19 +4,24 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from bridge.bounds import Bounds as History
 from bridge.bus import Bounds, Bus
 from bridge.channel import Channel
 from bridge.config.address import RouteAddress
+from bridge.config.machine import memory_limit
 from bridge.config.model import Config, Last, RouteSpec
 from bridge.demand import Demand
 from bridge.event import Event
 from bridge.eventid import EventId
 from bridge.expression import looks_inside
+from bridge.gateway import descriptors, stream
 from bridge.gateway.beginning import PART
+from bridge.gateway.connection import HIGH_WATER, SEND_BUFFER, SLICE
 from bridge.gateway.endpoint import Endpoint, Heartbeat, Listing, Retry
 from bridge.gateway.feed import RUN
+from bridge.gateway.server import Room
 from bridge.gateway.supply import Asking, Piece, Run, Supply
 from bridge.inlet import Inlet
 from bridge.intake import Intake, LogReadback, Readback
@@ -26,6 +31,13 @@ from bridge.sources.base import Place
 from bridge.subscription import Replay
 from bridge.supervisor import Health
 from bridge.template import Template
+
+#: What a subscriber may hold of memory at worst: its transport's buffer, a slice, the kernel's send buffer (which
+#: Linux doubles).
+WORST: Final = HIGH_WATER + SLICE + 2 * SEND_BUFFER
+
+#: The part of the memory that subscribers may take where `limits.subscribers` is not given.
+SHARE: Final = 1 / 4
 
 
 def bounds(config: Config) -> Bounds:
@@ -37,6 +49,30 @@ def bounds(config: Config) -> Bounds:
 def replay(config: Config) -> Replay:
     """Return how far one resume goes."""
     return Replay(config.limits.replay.events, config.limits.replay.bytes)
+
+
+def stream_bounds(config: Config) -> stream.Bounds:
+    """Return how many streams may come."""
+    limits = config.limits
+    # Below the cap of connections, so that one too many can still be told to come back.
+    most = descriptors.streams(descriptors.raise_limit(), proxies=_proxies(config))
+    memory = memory_limit()
+    allowed = most if memory is None else min(most, max(int(memory * SHARE) // WORST, 1))
+    return stream.Bounds(
+        subscribers=min(limits.subscribers or allowed, most),
+        connects=limits.connects,
+        per_peer=limits.per_peer,
+        replay=replay(config),
+    )
+
+
+def room(config: Config, streams: Callable[[], int]) -> Room:
+    """Return how many connections the public listener holds; `streams` counts those that it has handed over."""
+    return Room(descriptors.connections(descriptors.raise_limit(), proxies=_proxies(config)), streams)
+
+
+def _proxies(config: Config) -> bool:
+    return config.server.upstream is not None or bool(config.server.upstreams)
 
 
 def intakes(config: Config, bus: Bus, health: Health, subscribers: Callable[[str], int]) -> dict[str, Intake]:

@@ -8,6 +8,17 @@ from bridge.event import Record
 #: What a kept record costs beside its frame, in bytes: the struct, the bytes' header, its numbers, its list slots.
 OVERHEAD: Final = 240
 
+#: Control records whose place is remembered so that `missed` counts events alone. Past it, old ones count as
+#: events: a number too high by a few in a channel that had thousands of gaps.
+MAX_CONTROLS: Final = 1_024
+
+#: Control records that may follow the newest event before it, too, is evicted: a source that comes and goes while
+#: nothing happens must not fill memory, but one notice must not cost a newcomer the present value.
+MAX_TRAILING: Final = 64
+
+#: The age of history is kept to this fraction of itself: a mark each, instead of a clock reading a record.
+AGE_MARKS: Final = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:

@@ -16,6 +16,7 @@ from bridge.event import EMPTY, Event, Loss, Record
 from bridge.oversize import MAX_ESCAPED, pieces
 from bridge.route import Route
 from bridge.subscription import Subscription
+from bridge.trace import Tracer
 
 #: How much of the budget is freed when it is met, so that the search for the largest history is not made per event.
 HEADROOM: Final = 1 / 32
@@ -77,6 +78,8 @@ class Bus:
         self.down: dict[str, bytes] = {}
         #: The same of single addresses, by source and captures.
         self.down_addresses: dict[tuple[str, frozenset[tuple[str, str]]], Trouble] = {}
+        #: Who traces, if anybody does.
+        self.tracer: Tracer | None = None
         self._clock = clock
         self._wanted: dict[str, list[Route]] = {}
 
@@ -86,15 +89,57 @@ class Bus:
         for source in route.feeds:
             self._wanted.setdefault(source, []).append(route)
 
+    def replace(self, route: Route, heir: Route) -> None:
+        """Hand what the route was handed to another one of its path, which has its sources or others."""
+        self._forget(route)
+        self.attach(heir)
+
+    def detach(self, route: Route) -> None:
+        """Hand the route nothing more, and give back what its channels hold of the budget."""
+        self._forget(route)
+        for channel in route.channels.values():
+            channel.close()
+
+    def forget(self, source: str) -> None:
+        """Forget how a source, and each of its addresses, was: it is gone, or is another one now."""
+        self.down.pop(source, None)
+        for key in [key for key in self.down_addresses if key[0] == source]:
+            del self.down_addresses[key]
+
+    def rebound(self, bounds: Bounds) -> None:
+        """Keep to other bounds from now on."""
+        self.bounds = bounds
+        self.budget.limit = bounds.memory
+        self._keep_bounds()
+
+    def _forget(self, route: Route) -> None:
+        self.routes.remove(route)
+        for source in route.feeds:
+            wanting = self._wanted[source]
+            wanting.remove(route)
+            if not wanting:
+                del self._wanted[source]
+
     def publish(self, source: str, events: Sequence[Event]) -> Sequence[str]:
         """Give the events their numbers and append them to their channels; return their ids."""
         seqs = self._draw(events)
-        now = self._clock()
+        now, tracer = self._clock(), self.tracer
+        began = tracer.now() if tracer is not None else 0
         for route in self._wanted.get(source, ()):
-            for channel, records in route.accept(source, events, seqs, self.epoch).items():
+            found = route.accept(source, events, seqs, self.epoch)
+            for channel, records in found.items():
                 channel.append(records, now)
+                route.meter.accepted += len(records)
+            if tracer is not None:
+                tracer.routed(route.terms.path, found)
+        if tracer is not None:
+            tracer.received(source, events, seqs, began)
         self._keep_bounds()
         return Ids(self.epoch, seqs)
+
+    def now(self) -> float:
+        """Return the time by the bus's clock, in Unix seconds."""
+        return self._clock()
 
     def skipped(self, source: str) -> Counter[str]:
         """Count, by reason, the source's events that had no place on a route that wanted them."""

@@ -16,20 +16,9 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from bridge.bounds import NOTHING, OVERHEAD, Bounds, Budget, Lost, cost
+from bridge.bounds import AGE_MARKS, MAX_CONTROLS, MAX_TRAILING, NOTHING, OVERHEAD, Bounds, Budget, Lost, cost
 from bridge.event import Record
 from bridge.table import Table, fit
-
-#: Control records whose place is remembered so that `missed` counts events alone. Past it, old ones count as
-#: events: a number too high by a few in a channel that had thousands of gaps.
-MAX_CONTROLS: Final = 1_024
-
-#: Control records that may follow the newest event before it, too, is evicted: a source that comes and goes while
-#: nothing happens must not fill memory, but one notice must not cost a newcomer the present value.
-MAX_TRAILING: Final = 64
-
-#: The age of history is kept to this fraction of itself: a mark each, instead of a clock reading a record.
-AGE_MARKS: Final = 64
 
 #: A list this short is trimmed at once: moving its slots costs less than thinking about it.
 SHORT_LOG: Final = 4_096
@@ -211,7 +200,14 @@ class Channel:
         if self.next > (self._marks[-1][1] if self._marks else 0):
             self._mark(now)  # what came after the last mark would otherwise stay until the channel grows again
         self._evict(now, self.next)
+        if self.table is not None:
+            self._fit(self.table)
         self._budget.used += self.bytes - before
+
+    def rebound(self, bounds: Bounds, now: float) -> None:
+        """Keep to other bounds from now on."""
+        self._bounds = bounds
+        self.expire(now)
 
     def shrink(self, size: int) -> None:
         """Evict the oldest until `size` bytes are free, for the budget of the process; the newest stays."""
@@ -245,6 +241,9 @@ class Channel:
             old = table.put(record)
             if old is not None and old.seq < oldest:
                 self._lose(old)
+        self._fit(table)
+
+    def _fit(self, table: Table) -> None:
         while len(table) > self._bounds.keys or (table.bytes > self._bounds.bytes and len(table) > 1):
             self._forget(table)
 

@@ -29,8 +29,15 @@ class Inlet:
         self, source: str, normalise: Normaliser, bus: Bus, health: Health, subscribers: Callable[[], int]
     ) -> None:
         self.source = source
-        #: Messages taken in.
+        #: Messages taken in, and the bytes of their payloads.
         self.messages = 0
+        self.bytes = 0
+        #: When the newest of them came (Unix seconds; 0 before the first), and by how many seconds it was late.
+        self.heard_at = 0.0
+        self.late = 0.0
+        #: Losses that the source told, and the messages in them as far as it knew their number, by reason.
+        self.losses: Counter[str] = Counter()
+        self.missed: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._skipping: Counter[str] = Counter()
         self._normalise = normalise
@@ -40,7 +47,7 @@ class Inlet:
 
     def emit(self, messages: Sequence[Message]) -> Sequence[str]:
         """Publish a batch; return the ids given."""
-        self.messages += len(messages)
+        self._count(messages)
         ids = self._bus.publish(self.source, self._normalise(messages))
         skipped = self._bus.skipped(self.source)
         if skipped and skipped != self._skipped:
@@ -49,6 +56,8 @@ class Inlet:
 
     def lose(self, loss: Loss) -> None:
         """Announce a loss."""
+        self.losses[loss.reason] += 1
+        self.missed[loss.reason] += loss.missed or 0
         self._bus.lose(self.source, loss)
 
     def up(self) -> None:
@@ -77,6 +86,14 @@ class Inlet:
                 frames = [self._frame(item, route, captures, keys, name(at)) for at, item in batch]
                 yield batch[-1][0], b"".join(frames)
 
+    def _count(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        self.messages += len(messages)
+        self.bytes += sum([_size(message.payload) for message in messages])
+        self.heard_at = self._bus.now()
+        self.late = max(self.heard_at - messages[-1].time, 0.0)
+
     def _tell_skipped(self, skipped: Counter[str]) -> None:
         """Log how many events of this batch had no place, where and why; the log's cap keeps a flood of them down."""
         routes = self._bus.skipping(self.source)
@@ -89,6 +106,13 @@ class Inlet:
             return Subscription.gap(item.reason, item.missed, None, None) if is_ours else b""
         [event] = self._normalise([item])
         return route.read_back(self.source, event, captures, keys, id)
+
+
+def _size(payload: bytes | str) -> int:
+    """Return the bytes of a payload; text that is ASCII, as nearly all is, knows that of itself."""
+    if isinstance(payload, bytes) or payload.isascii():
+        return len(payload)
+    return len(payload.encode("utf-8", "surrogatepass"))
 
 
 def _words(skipped: Counter[str], routes: Counter[str]) -> dict[str, object]:

@@ -6,56 +6,26 @@ the key. Each event is encoded once here, whatever the number of subscribers.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 import orjson
 
 from bridge import wire
-from bridge.bounds import Bounds, Budget, Lost
+from bridge.bounds import Budget, Lost
 from bridge.chain import Where, nowhere
 from bridge.channel import Channel
 from bridge.event import Event, Record, cloudevent
 from bridge.expression import Scope
 from bridge.keys import Key, Keys, LastKeys
+from bridge.meter import BAD_TYPE, NO_KEY, NO_NAME, NO_TYPE, Meter
 from bridge.oversize import MAX_UTF8, cut, parts, pieces, skipped
-from bridge.subscription import Start, Subscription
-from bridge.template import Template
+from bridge.subscription import Subscription
+from bridge.terms import Feed, Oversize, Terms
 
-Oversize = Literal["truncate", "skip", "split"]
+__all__ = ["DELETE", "Feed", "Oversize", "Route", "Terms"]
 
 #: The name of an event that ends its key, or its subject where there are no keys.
 DELETE: Final = "delete"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
-    """One of a route's sources: its events' name, and the constants that its captures must have."""
-
-    source: str
-    event: Template | None = None
-    bind: Mapping[str, str] = field(default_factory=dict[str, str])
-    #: Captures that are no part of the key: read out of the data, which the deletion of that key does not have.
-    unkeyed: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What the file says of a route, beside its sources."""
-
-    path: str
-    names: tuple[str, ...] = ()
-    #: A name, or a path such as `data.customer.id`.
-    key: str | None = None
-    #: None where the file does not say: live, but timers greet a newcomer.
-    start: Start | None = None
-    bounds: Bounds = field(default_factory=Bounds)
-    slow: Literal["gap", "disconnect"] = "gap"
-    oversize: Oversize = "truncate"
-    is_cloudevents: bool = False
-    notifies: bool = False
-    #: Ids are the source's own positions, where its messages have one.
-    is_positional: bool = False
 
 
 class Route:
@@ -65,6 +35,7 @@ class Route:
         self.terms = terms
         self.feeds = {feed.source: feed for feed in feeds}
         self.channels: dict[tuple[str, ...], Channel] = {}
+        self.meter = Meter()
         #: Events that had no place here, by reason.
         self.skipped: Counter[str] = Counter()
         #: What a subscriber of a channel that does not exist any more has lost, as a sequence number.
@@ -80,7 +51,8 @@ class Route:
         #: Characters that are within the limit, whatever they are.
         self._short = limit // MAX_UTF8
         self._is_text, self._is_positional = not terms.is_cloudevents, terms.is_positional
-        self._keys = Keys(terms.key, terms.bounds.keys, is_merged=len(feeds) > 1) if terms.key is not None else None
+        #: What its `key` says, and the last ones seen.
+        self.keys = Keys(terms.key, terms.bounds.keys, is_merged=len(feeds) > 1) if terms.key is not None else None
 
     def accept(
         self, source: str, events: Sequence[Event], seqs: Sequence[int], epoch: str
@@ -100,7 +72,7 @@ class Route:
                 places = self._holding(feed, event, found)
             elif "" in place:
                 places = self._holding(feed, event, found)
-                self.skipped["a name of the route's path is missing in the event"] += not places
+                self.skipped[NO_NAME] += not places
             else:
                 places = [place]
             for place in places:
@@ -118,7 +90,7 @@ class Route:
                 dict(zip(self.terms.names, place, strict=True)),
                 self.terms.bounds,
                 self._budget,
-                is_keyed=self._keys is not None,
+                is_keyed=self.keys is not None,
                 lost=Lost(self.lost_through, self.lost_since),
             )
             channel.is_ended = not self.running
@@ -144,6 +116,30 @@ class Route:
         self.lost_through = max(self.lost_through, channel.lost_through)
         self.lost_since = max(self.lost_since, channel.lost_since)
 
+    def adopt(self, before: "Route", now: float) -> None:
+        """Take over the channels of a route whose frames are the same, with all that was lost of them.
+
+        From here on both have the same channels: a stream of the earlier one that ends meanwhile leaves them right.
+        """
+        self.channels = before.channels
+        self.lost_through, self.lost_since = before.lost_through, before.lost_since
+        self.keys = before.keys
+        for channel in self.channels.values():
+            channel.is_ended = not self.running
+            channel.rebound(self.terms.bounds, now)
+        self.succeed(before)
+
+    def follow(self, before: "Route", seq: int) -> None:
+        """Begin anew where another route was, at the process's sequence number: all before it counts as lost."""
+        for place in list(before.channels):
+            before.drop(place)
+        self.lost_through, self.lost_since = seq, before.lost_since
+        self.succeed(before)
+
+    def succeed(self, before: "Route") -> None:
+        """Go on counting where the route before it on its path has ended."""
+        self.skipped, self.meter = before.skipped, before.meter
+
     def subscribe(self, channel: Channel, epoch: str) -> Subscription:
         """Make a cursor over one of the channels."""
         start = self.terms.start or "live"
@@ -159,7 +155,7 @@ class Route:
             return False
         if event.captures.keys() >= wanted.keys():
             return True
-        return None if event.is_tombstone and self._keys is not None else False
+        return None if event.is_tombstone and self.keys is not None else False
 
     def _holding(
         self, feed: Feed, event: Event, found: Mapping[tuple[str, ...], Sequence[Record]]
@@ -181,7 +177,7 @@ class Route:
         if is_ours is False:
             return b""
         key = self._key(self.feeds[source], event, read)
-        if is_ours is None or (event.is_tombstone and self._keys is not None and key is None):
+        if is_ours is None or (event.is_tombstone and self.keys is not None and key is None):
             # A key is gone, and which it was, or whether it was this channel's, is not known any more.
             return Subscription.gap("evicted", 1, None, None)
         return self.frame(source, event, id, read)
@@ -206,7 +202,7 @@ class Route:
         One loop instead of a call for each: half of the 0.5 us that a record takes otherwise.
         """
         out: list[Record] = []
-        is_plain = feed.event is None and self._is_text and self._keys is None
+        is_plain = feed.event is None and self._is_text and self.keys is None
         is_positional, short = self._is_positional, self._short
         for event, seq in zip(events, seqs, strict=True):
             text = event.text
@@ -224,10 +220,10 @@ class Route:
         if name is None:
             return
         key = None
-        if self._keys is not None:
+        if self.keys is not None:
             found = self._key(feed, event)
             if found is None:
-                self.skipped["the event has no key"] += 1
+                self.skipped[NO_KEY] += 1
                 if event.is_tombstone and self._is_positional:
                     # Whoever came with a position may have the row that it ends.
                     out.append(Record(seq, event.time, Subscription.gap("evicted", 1, None, None), is_control=True))
@@ -262,7 +258,7 @@ class Route:
 
     def _deletes(self, event: Event) -> bool:
         """Tell whether an event ends its key; without keys, one that has data is an event like any other."""
-        return event.is_tombstone and (self._keys is not None or not event.text)
+        return event.is_tombstone and (self.keys is not None or not event.text)
 
     def _name(self, feed: Feed, event: Event) -> str | None:
         if self._deletes(event):
@@ -274,17 +270,17 @@ class Route:
         try:
             name = feed.event.fill(Scope(event))
         except KeyError:
-            self.skipped["a name of `event` is missing in the event"] += 1
+            self.skipped[NO_TYPE] += 1
             return None
         if wire.is_event(name):
             return name
-        self.skipped["`event` makes a name that an event may not have"] += 1
+        self.skipped[BAD_TYPE] += 1
         return None
 
     def _key(self, feed: Feed, event: Event, read: LastKeys | None = None) -> Key | None:
-        if self._keys is None:
+        if self.keys is None:
             return None
-        return self._keys.of(feed.source, event, (self.terms.names, feed.bind, feed.unkeyed), read)
+        return self.keys.of(feed.source, event, (self.terms.names, feed.bind, feed.unkeyed), read)
 
     def _text(self, event: Event, id: str, read: LastKeys | None = None) -> str:
         if self.terms.is_cloudevents:

@@ -9,13 +9,15 @@ import hmac
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from bridge.contents import note
 
 #: A PEM bundle has some 10 KiB; a secret file that is larger is some other file, taken by mistake.
 MAX_BYTES: Final = 65_536
@@ -79,6 +81,19 @@ class Secret:
         return {"title": "secret", "anyOf": forms}
 
 
+def masked(value: object) -> object:
+    """Return a value in which all secrets are alike, to compare what is left."""
+    if isinstance(value, Secret):
+        return Secret
+    if isinstance(value, BaseModel):
+        return type(value), {name: masked(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {name: masked(each) for name, each in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [masked(each) for each in cast("Sequence[object]", value)]
+    return value
+
+
 def _resolve(value: object, info: ValidationInfo) -> Secret:
     if isinstance(value, Secret):
         return value
@@ -88,7 +103,9 @@ def _resolve(value: object, info: ValidationInfo) -> Secret:
     context = cast("Mapping[str, object]", info.context or {})
     match tuple(given.items()):
         case (("file", str(name)),):
-            return Secret(_read(cast("Path", context.get("folder", Path())) / name, name))
+            path = cast("Path", context.get("folder", Path())) / name
+            note(context, path)
+            return Secret(_read(path, name))
         case (("env", str(name)),):
             return Secret(_variable(name, cast("Mapping[str, str]", context.get("environ", os.environ))))
         case _:

@@ -87,8 +87,7 @@ class Subscription:
         self._evicted = 0  # keys that had left the table when the snapshot began
         self._is_between = True  # the last record read was no part of an event whose id is still to come
         #: Events read so far, and events that this subscriber was told to have missed.
-        self.delivered = 0
-        self.missed = 0
+        self.delivered = self.missed = 0
         #: What a resume may still read before it must come back; None when it may go on for ever.
         self.left: Replay | None = None
 
@@ -154,6 +153,11 @@ class Subscription:
         return not self._cut and self._ordinal == self.channel.next
 
     @property
+    def is_in_table(self) -> bool:
+        """Tell whether what comes next is read from the table of keys."""
+        return self._cut > 0
+
+    @property
     def is_slow(self) -> bool:
         """Tell whether the log, or the table for a resume, has lost what this cursor had not read."""
         if self._cut:
@@ -196,10 +200,9 @@ class Subscription:
         data = b"".join([record.frame for record in records])
         self.delivered += sum(not record.is_control for record in records)
         if self.left is not None:
-            count = sum(map(chain.moves, records))
             self._is_between = not records or records[-1].is_control or chain.moves(records[-1])
             # A resume that reached the head is a live subscriber like any other.
-            left = Replay(self.left.events - count, self.left.bytes - len(data))
+            left = Replay(self.left.events - sum(map(chain.moves, records)), self.left.bytes - len(data))
             self.left = None if self.is_at_head else left
         return data
 

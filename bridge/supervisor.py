@@ -8,7 +8,8 @@ ever: one broker that is gone costs its own routes and nothing else. When `run` 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -56,12 +57,29 @@ class Health:
 
     def __init__(self, clock: Callable[[], float], changed: Callable[[str, Status], None]) -> None:
         self.sources: dict[str, Status] = {}
+        #: How often each was started anew, and how often each went down.
+        self.restarts: Counter[str] = Counter()
+        self.downs: Counter[str] = Counter()
         self._clock = clock
         self._changed = changed
 
     def add(self, name: str) -> None:
         """Enter a source that is about to start."""
         self.sources[name] = Status(since=self._clock())
+
+    def hindrance(self, names: Iterable[str]) -> str | None:
+        """Say which of these sources are not up, one a line; None where all are. One that has ended is no hindrance."""
+        told = [words for name in names if (words := self._words(name)) is not None]
+        return "\n".join(told) or None
+
+    def _words(self, name: str) -> str | None:
+        status = self.sources.get(name, Status())
+        match status.state:
+            case "starting":
+                return f"source {name} is not up yet"
+            case "down":
+                return f"source {name} is down: {status.error or 'it does not say why'}"
+        return None
 
     def tell(self, name: str, fact: Fact, error: str | None = None) -> None:
         """Note what happened to a source; a change is logged and announced once."""
@@ -73,6 +91,7 @@ class Health:
         # Down for another reason is down since then all the same: a wrong password behind what was a closed port.
         state, since = (state, self._clock()) if state is not None else ("down", status.since)
         told = self.sources[name] = Status(state, since, error)
+        self.downs[name] += state == "down" != status.state
         if state == "down":
             log.warning("source is down", source=name, reason=error)
         else:
@@ -108,4 +127,5 @@ async def supervise(
             delay = FIRST_DELAY
         # Half fixed, half drawn: replicas do not return in step, and none hammers.
         await asyncio.sleep(delay / 2 + uniform(0, delay / 2))
+        health.restarts[place.name] += 1
         delay = min(delay * 2, LONGEST_DELAY)

@@ -20,7 +20,7 @@ import orjson
 import uvloop
 
 from bridge.app import Bridge
-from bridge.config import load
+from bridge.config.load import load
 from bridge.config.model import Config, SourceSpec
 from bridge.event import Message
 from bridge.gateway.subscriber import Subscriber

@@ -6,6 +6,8 @@ A command imports what it needs itself: a configuration is refused in a fraction
 take to load.
 """
 
+import os
+import signal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -25,13 +27,29 @@ File = Annotated[
     Path | None,
     typer.Argument(help="The configuration: a file, or a folder of them. Default: ./routes.yaml.", show_default=False),
 ]
-Level = Annotated[str, typer.Option(help="The least that is logged: debug, info, warning or error.")]
+Level = Annotated[
+    str | None,
+    typer.Option(help="The least that is logged: debug, info, warning or error. It beats the file.", show_default=False),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(help="How it is logged: json, pretty, or auto, by terminal. It beats the file.", show_default=False),
+]
 
 
 def _file(given: Path | None) -> Path:
     if given is not None:
         return given
     return next((path for path in DEFAULTS if path.exists()), DEFAULTS[0])
+
+
+def _end_on_sigterm() -> None:
+    """End well on SIGTERM before there is anything to drain; serving has a handler of its own.
+
+    As the first process of a container we would otherwise not even hear of it, and loading takes a second.
+    """
+    # Not by an exception, which is lost where it happens to be raised within a callback of the import machinery.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 
 def _tell_version(asked: bool) -> None:  # noqa: FBT001 -- typer calls it so
@@ -55,19 +73,71 @@ def common(
 
 
 @app.command()
-def run(file: File = None, log_level: Level = "info") -> None:
+def run(
+    file: File = None,
+    log_level: Level = None,
+    log_format: Format = None,
+    *,
+    else_demo: Annotated[
+        bool,
+        typer.Option(
+            "--else-demo", help="Run the demo where the file is not there and nothing is mounted; images start so."
+        ),
+    ] = False,
+) -> None:
     """Run the bridge until SIGTERM or Ctrl-C."""
+    _end_on_sigterm()
+    if else_demo:
+        from bridge.cli.mounted import run as either
+
+        raise typer.Exit(either(_file(file), level=log_level, format=log_format))
     from bridge.cli.run import run as command
 
-    raise typer.Exit(command(_file(file), level=log_level))
+    raise typer.Exit(command(_file(file), level=log_level, format=log_format))
 
 
 @app.command()
-def demo(log_level: Level = "warning") -> None:
+def health(
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="The configuration that says where the admin port is. Default: that of `run`.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Tell by the exit code whether the running bridge lives: 0 if so, else 1; for a container's HEALTHCHECK."""
+    from bridge.cli.health import run as command
+
+    raise typer.Exit(command(_file(file)))
+
+
+@app.command()
+def drain(
+    file: Annotated[
+        Path | None,
+        typer.Option(help="The file that says where the admin port is. Default: that of `run`.", show_default=False),
+    ] = None,
+    admin: Annotated[
+        str | None, typer.Option(help="The admin port instead, for example 127.0.0.1:9090.", show_default=False)
+    ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(help="How long to wait, for example 20s. Default: `prestop`, `drain` and 5s.", show_default=False),
+    ] = None,
+) -> None:
+    """Have the running bridge tell its streams to come back elsewhere, and wait for their end: a preStop hook."""
+    from bridge.cli.drain import run as command
+
+    raise typer.Exit(command(_file(file), admin=admin, within=within))
+
+
+@app.command()
+def demo(log_level: Level = "warning", log_format: Format = None) -> None:
     """Run a built-in example that needs nothing else: a growing log, devices, a clock, pushed notices, and a page."""
+    _end_on_sigterm()
     from bridge.cli.demo import run as command
 
-    raise typer.Exit(command(level=log_level))
+    raise typer.Exit(command(level=log_level, format=log_format))
 
 
 @app.command()
@@ -83,11 +153,15 @@ def serve(
     *,
     anonymous: Annotated[bool, typer.Option("--anonymous", help="Let everyone read, from other machines too.")] = False,
     log_level: Level = "warning",
+    log_format: Format = None,
 ) -> None:
     """Serve files and topics as event streams without a configuration; prints the addresses of the routes it makes."""
+    _end_on_sigterm()
     from bridge.cli.serve import run as command
 
-    raise typer.Exit(command(sources, listen=listen, admin=admin, level=log_level, anonymous=anonymous))
+    raise typer.Exit(command(
+        sources, listen=listen, admin=admin, log=(log_level, log_format), anonymous=anonymous
+    ))
 
 
 @app.command()

@@ -20,7 +20,7 @@ from bridge.config.model import Config
 from bridge.config.node import Node
 from bridge.config.problems import Problems
 from bridge.config.validate import Surroundings
-from bridge.demo import ROUTES, devices, notices, shop, writer
+from bridge.demo import ROUTES, console, devices, notices, shop, writer
 from bridge.errors import ConfigError
 
 #: Where the demo listens unless the environment says otherwise, and unless another program is there already.
@@ -45,14 +45,18 @@ DEVICES: Final = "devices"
 
 HOW: Final = "Without devices: their broker comes with `make demo`, or with `pip install 'sse-bridge[demo]'`"
 
+NOWHERE: Final = "The demo writes its logs to a temporary folder, and finds none: give it one, such as `--tmpfs /tmp`"
 
-def run(*, level: str) -> int:
+
+def run(*, level: str | None, format: str | None = None) -> int:
     """Run the demo until SIGTERM or Ctrl-C; return the exit code."""
-    if not set_up_log(level):
+    if not set_up_log(level, format):
         return REFUSED
-    if not has_broker():
-        say(HOW)
-    folder = tempfile.TemporaryDirectory(prefix="sse-bridge-demo-", ignore_cleanup_errors=True)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="sse-bridge-demo-", ignore_cleanup_errors=True)
+    except OSError as error:
+        say(f"{NOWHERE} ({error.strerror})")
+        return REFUSED
     with folder as name, contextlib.ExitStack() as stack:
         logs = Path(name) / "logs"
         logs.mkdir()
@@ -63,7 +67,14 @@ def run(*, level: str) -> int:
         except ConfigError as error:
             say(str(error))
             return REFUSED
-        return _serve(config, Beside(logs, broker, behind), folder)
+        if not has_broker() and not is_wide(config):
+            say(HOW)
+        return _serve(config, Beside(logs, broker, behind, is_wide(config)), folder)
+
+
+def is_wide(config: Config) -> bool:
+    """Tell whether other machines reach the public port: then a browser on one of them cannot reach the admin port."""
+    return any(not address.is_loopback for address in config.server.listen)
 
 
 def has_broker() -> bool:
@@ -125,18 +136,20 @@ class Beside(NamedTuple):
     logs: Path
     broker: socket.socket | None
     shop: socket.socket
+    #: The application shows the console on the public port.
+    is_wide: bool
 
 
 def _serve(config: Config, there: Beside, folder: tempfile.TemporaryDirectory[str]) -> int:
     listening = asyncio.Event()
 
     def started(bridge: Bridge) -> None:
-        _tell(bridge, there.logs)
+        _tell(bridge, there)
         listening.set()
 
     async def beside(bridge: Bridge) -> None:
         await listening.wait()
-        async with shop.running(there.shop, Random()), _broker(there.broker), asyncio.TaskGroup() as group:
+        async with _shop(bridge, there), _broker(there.broker), asyncio.TaskGroup() as group:
             group.create_task(writer.write(there.logs, Random()), name="demo log")
             url = f"http://{bridge.admin.places[0]}/-/push/notices"
             group.create_task(notices.push(url, Random()), name="demo notices")
@@ -144,6 +157,16 @@ def _serve(config: Config, there: Beside, folder: tempfile.TemporaryDirectory[st
                 group.create_task(devices.publish(HOST, _port(there.broker), Random()), name="demo devices")
 
     return serve(config, started, beside, abandon=folder.cleanup)
+
+
+@contextlib.asynccontextmanager
+async def _shop(bridge: Bridge, there: Beside) -> AsyncIterator[None]:
+    """Run the application, with the console in front of it where that is reached by no other way."""
+    async with contextlib.AsyncExitStack() as stack:
+        opened = console.opened(str(bridge.admin.places[0]))
+        front = await stack.enter_async_context(opened) if there.is_wide else ()
+        await stack.enter_async_context(shop.running(there.shop, Random(), front=front))
+        yield
 
 
 @contextlib.asynccontextmanager
@@ -158,21 +181,25 @@ async def _broker(listening: socket.socket | None) -> AsyncIterator[None]:
         yield
 
 
-def _tell(bridge: Bridge, logs: Path) -> None:
+def _tell(bridge: Bridge, there: Beside) -> None:
     public, admin = bridge.public.places[0], bridge.admin.places[0]
+    # All addresses are none that one can open.
+    at = f"localhost:{public.port}" if there.is_wide else str(public)
     sights = {path: about for path, about in SIGHTS.items() if path != PLANT or has_broker()}
+    if there.is_wide:
+        sights = {"/shop" if path == "/" else path: about for path, about in sights.items()}
     width = max(map(len, sights))
     lines = [
         "The demo runs. Open the console:",
         "",
-        f"    http://{admin}/",
+        f"    http://{at if there.is_wide else admin}/",
         "",
         "It shows these streams, which any page or `curl -N` can read too:",
         "",
-        *(f"    http://{public}{path:{width}}   {about}" for path, about in sights.items()),
+        *(f"    http://{at}{path:{width}}   {about}" for path, about in sights.items()),
         "",
         f"The configuration is {ROUTES}",
-        f"The logs are in {logs}",
+        f"The logs are in {there.logs}",
         "Ctrl-C ends it and removes them.",
     ]
     print("\n".join(lines), flush=True)  # noqa: T201 -- the command's answer

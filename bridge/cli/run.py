@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bridge import telemetry
-from bridge.config import load
+from bridge.config.load import load
 from bridge.config.model import Config
 from bridge.errors import ConfigError
+from bridge.telemetry import FORMATS, LEVELS, LOG
 
 OK: Final = 0
 FAILED: Final = 1
@@ -17,26 +17,27 @@ REFUSED: Final = 2
 MAX_SHOWN: Final = 50
 
 
-def run(file: Path, *, level: str) -> int:
+def run(file: Path, *, level: str | None, format: str | None = None) -> int:
     """Serve the file's routes; return the exit code."""
-    if not set_up_log(level):
+    if not set_up_log(level, format):
         return REFUSED
     config = read(file)
     if config is None:
         return REFUSED
+    LOG.follow(config.server.log.level, config.server.log.format)
     # The server's libraries take longer to load than a configuration to be refused.
     from bridge.cli.serving import serve, tell_console  # noqa: PLC0415
 
     return serve(config, tell_console)
 
 
-def set_up_log(level: str) -> bool:
-    """Set the log up, or say that there is no such level."""
-    try:
-        telemetry.configure(level=level)
-    except KeyError:
-        say(f"--log-level: {level!r} is not one of debug, info, warning, error")
-        return False
+def set_up_log(level: str | None, format: str | None = None) -> bool:
+    """Set the log up, or say that there is no such level or format."""
+    for option, given, words in (("--log-level", level, LEVELS), ("--log-format", format, FORMATS)):
+        if given is not None and given not in words:
+            say(f"{option}: {given!r} is not one of {', '.join(words)}")
+            return False
+    LOG.configure(level=level, format=format)
     return True
 
 

@@ -17,9 +17,11 @@ from bridge.config.validate import Surroundings
 from bridge.errors import ConfigError
 
 
-def run(sources: list[str], *, listen: str, admin: str, level: str, anonymous: bool = False) -> int:
-    """Serve each source on a route of its own; return the exit code."""
-    if not set_up_log(level):
+def run(
+    sources: list[str], *, listen: str, admin: str, log: tuple[str | None, str | None], anonymous: bool = False
+) -> int:
+    """Serve each source on a route of its own, with `log` at a level and in a format; return the exit code."""
+    if not set_up_log(*log):
         return REFUSED
     try:
         found = wanted(sources)

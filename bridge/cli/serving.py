@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Final
@@ -15,6 +16,9 @@ from bridge.config.model import Config
 from bridge.errors import BridgeError
 
 log = structlog.get_logger()
+
+#: What shells add to a signal's number for the exit code of who died of it.
+BY_SIGNAL: Final = 128
 
 #: Containers that are made and not gone before the collector looks for cycles: some megabyte of them.
 COLLECT_AFTER: Final = 10_000
@@ -83,4 +87,6 @@ def _stopping(stop: asyncio.Event, number: int, abandon: Callable[[], None] | No
         # The default action from here on: the process dies of the signal, as whoever sent it twice wants.
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
+        # The first process of a container has no default actions.
+        os._exit(BY_SIGNAL + number)
     stop.set()

@@ -11,9 +11,7 @@ The way of a value, and the modules in its order:
     load        all of it
 
 and beside it `schema`, `reference` and `resolved`, which tell a user what there is and what holds.
+
+Nothing is imported here: who only wants to know where a port is (`sse-bridge health`, each few seconds, within the same
+bound of memory as the bridge) reads the file without the models, in a tenth of the time and a third of the memory.
 """
-
-from bridge.config.load import load
-from bridge.config.model import Config
-
-__all__ = ["Config", "load"]

@@ -33,6 +33,7 @@ def check_sources(draft: Draft, problems: Problems, notes: Problems) -> None:
             continue
         _check_names(source.spec, source.node, problems)
         check_bind(source.spec.bind, source.node, names_of(source), problems)
+        _check_required(source.spec, source.node, problems)
         _check_root(source, problems)
         _check_push(draft, source, problems)
         _check_clear(source.spec.source, source.node, notes)
@@ -72,6 +73,18 @@ def _check_names(spec: SourceSpec, node: Node, problems: Problems) -> None:
             problems.at_key(given[name], fault)
         if fault := path_fault(path):
             problems.add(given[name], fault)
+
+
+def _check_required(spec: SourceSpec, node: Node, problems: Problems) -> None:
+    """Refuse to wait for what works only while somebody listens: nobody is sent to a bridge that is not ready."""
+    if spec.required and spec.source.is_asked:
+        way_out = " (`connect: always` reads it all the time)" if spec.kind == "sse" and not spec.source.names() else ""
+        problems.add(
+            node,
+            "this source is read only while somebody listens, and nobody is sent here while `/-/ready` waits for it"
+            f"{way_out}",
+            "required",
+        )
 
 
 def _check_root(source: DraftSource, problems: Problems) -> None:

@@ -207,7 +207,7 @@ def _source(node: Node, around: Surroundings, problems: Problems) -> SourceSpec 
     if source is None:
         return None
     keys = keys or SourceKeys()
-    return SourceSpec(source=source, kind=kind.text, bind=keys.bind, capture=keys.capture)
+    return SourceSpec(source=source, kind=kind.text, bind=keys.bind, capture=keys.capture, required=keys.required)
 
 
 def _tell_kind(node: Node, kind: Node | None, problems: Problems) -> None:

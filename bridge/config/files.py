@@ -22,6 +22,11 @@ NAMED: Final = ("profiles", "sources", "routes")
 #: Sections that are given key by key; each key once.
 KEYED: Final = ("server", "limits", "defaults")
 
+_EMPTY: Final = "the folder holds no file whose name ends in .yaml or .yml"
+_MISTAKEN: Final = (
+    "this is a folder, and holds no .yaml file: Docker makes an empty one where the file to be mounted does not exist"
+)
+
 SECTIONS: Final = ("version", "server", "limits", "defaults", "profiles", "auth", "sources", "routes")
 
 
@@ -54,6 +59,11 @@ def folder_of(path: Path) -> Path:
     return (path if path.is_dir() else path.parent).absolute()
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return the files that a configuration is made of now; none where it cannot be made of them."""
+    return _files(path, Problems())
+
+
 def _files(path: Path, problems: Problems) -> list[Path]:
     if not path.is_dir():
         return [path]
@@ -67,7 +77,7 @@ def _files(path: Path, problems: Problems) -> list[Path]:
         problems.at(Mark(path.name, 1, 1), f"the folder holds more than {MAX_FILES} files: is it the right one?")
         return []
     if not found and not problems:
-        problems.at(Mark(path.name, 1, 1), "the folder holds no file whose name ends in .yaml or .yml")
+        problems.at(Mark(path.name, 1, 1), _MISTAKEN if path.suffix in SUFFIXES else _EMPTY)
     return found
 
 

@@ -9,11 +9,12 @@ from bridge.config.check_routes import check_routes
 from bridge.config.check_server import check_server
 from bridge.config.check_sources import check_sources
 from bridge.config.draft import Draft, draft
-from bridge.config.files import folder_of, read
+from bridge.config.files import files_of, folder_of, read
 from bridge.config.model import Config
 from bridge.config.node import Node
 from bridge.config.problems import Problems
 from bridge.config.validate import Surroundings
+from bridge.contents import digest
 from bridge.errors import ConfigError
 
 
@@ -29,11 +30,19 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     return load_draft(path, environ).config
 
 
-def load_draft(path: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
-    """Return what the file says, and where it says it; raises `ConfigError`."""
+def load_draft(
+    path: Path, environ: Mapping[str, str] = os.environ, contents: dict[Path, str] | None = None
+) -> Loaded:
+    """Return what the file says, and where it says it; raises `ConfigError`.
+
+    In `contents` it notes what each file holds that it reads, also where it is refused for that.
+    """
     problems = Problems()
+    noted = {} if contents is None else contents
+    # Before it is read: what is written meanwhile must count as a change.
+    noted.update({file: digest(file) for file in files_of(path)})
     root = read(path, environ, problems)
-    return checked(root, Surroundings(folder=folder_of(path), environ=environ), problems)
+    return checked(root, Surroundings(folder=folder_of(path), environ=environ, contents=noted), problems)
 
 
 def checked(root: Node | None, around: Surroundings, problems: Problems) -> Loaded:
@@ -53,6 +62,7 @@ def checked(root: Node | None, around: Surroundings, problems: Problems) -> Load
         sources={name: source.spec for name, source in found.sources.items() if source.spec is not None},
         routes={path: route.spec for path, route in found.routes.items()},
         auth=found.auth,
+        contents=around.contents,
         notes=notes.ordered(),
     )
     return Loaded(config, found)

@@ -151,6 +151,12 @@ class SourceKeys(Model):
         description="More names, taken from the record by a plain path.",
         examples=[{"customer": "data.customer.id", "region": "headers.region"}],
     )
+    required: bool = Field(
+        default=False,
+        description="Hold `/-/ready` back until this source is up, and while it is down. Without it a source that is "
+        "down costs its own routes and nothing else.",
+        examples=[True],
+    )
 
 
 class SourceSpec(BaseModel):
@@ -162,6 +168,7 @@ class SourceSpec(BaseModel):
     kind: str
     bind: dict[str, str] = {}
     capture: dict[str, str] = {}
+    required: bool = False
 
 
 class Config(BaseModel):
@@ -177,5 +184,7 @@ class Config(BaseModel):
     #: By path, as the file has it.
     routes: dict[str, RouteSpec] = {}
     auth: Literal["anonymous"] | None = None
+    #: What the files held that it was made of, as digests: its own, and those of secrets and certificates.
+    contents: dict[Path, str] = {}
     #: What is allowed, and yet worth a look.
     notes: list[Problem] = []

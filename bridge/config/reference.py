@@ -18,7 +18,7 @@ from bridge.config import unbuilt
 from bridge.config.model import Cors, Feed, Heartbeat, History, Listing, Policy, RouteKeys, SourceKeys
 from bridge.config.prose import ADMIN, INTRODUCTION, ROUTES, SOURCES, TOP, UPSTREAMS, names
 from bridge.config.schema import default_of, name_of, schema
-from bridge.config.server import Limits, Replay, Server
+from bridge.config.server import Limits, Reload, Replay, Server
 from bridge.config.types import Host, Listen, Network, Origin, Rate
 from bridge.config.upstream import PrefixedUpstream, Upstream
 from bridge.config.validate import keys_of, models_of
@@ -43,6 +43,7 @@ class Part(NamedTuple):
 def parts() -> Iterator[Part]:
     """Yield the tables in the order of the page."""
     yield Part("server", Server, _doc(Server))
+    yield Part("reload", Reload, _doc(Reload))
     yield Part("upstream", Upstream, _doc(Upstream))
     yield Part("upstreams", PrefixedUpstream, UPSTREAMS, frozenset(Upstream.model_fields))
     yield Part("limits", Limits, _doc(Limits))

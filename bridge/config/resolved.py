@@ -41,7 +41,8 @@ def _sources(loaded: Loaded) -> Iterator[str]:
         yield f"  {as_yaml(name)}:"
         yield _line(2, "kind", spec.kind, node.at("kind"))
         yield from _model(spec.source, node, 2)
-        yield from _model(SourceKeys.model_construct(bind=spec.bind, capture=spec.capture), node, 2)
+        common = SourceKeys.model_construct(bind=spec.bind, capture=spec.capture, required=spec.required)
+        yield from _model(common, node, 2)
 
 
 def _routes(loaded: Loaded, draft: Draft) -> Iterator[str]:

@@ -7,7 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from bridge.config.base import Model, as_tuple
 from bridge.config.machine import default_memory
-from bridge.config.types import Address, Host, Listen, LocalPath, Network, OneOrMore, Rate, Short
+from bridge.config.observed import Canary, Log, Traces
+from bridge.config.types import Address, Host, Listen, LocalPath, Network, Off, OneOrMore, Rate, Short
 from bridge.config.upstream import PrefixedUpstream, Upstream, Url
 from bridge.units import Duration, Size
 
@@ -16,6 +17,14 @@ _MIB: Final = 1024 * _KIB
 
 #: Kubernetes' longest usual grace period; a drain beyond it is a mistake in the unit.
 MAX_DRAIN: Final = 3_600.0
+
+#: A slip that nobody has mended within a day is none.
+MAX_GRACE: Final = 86_400.0
+
+#: A page that is asked to come back more often than this does little else.
+MIN_AGE: Final = 1.0
+#: Nobody spreads load over replicas by the month; a mistake in the unit.
+MAX_AGE: Final = 30 * 86_400.0
 
 
 def _one_or_more(value: object) -> object:
@@ -34,6 +43,28 @@ def _show_base(text: str) -> str:
     return text or "/"
 
 
+class Reload(Model):
+    """What happens when the file changes. SIGHUP and `POST /-/reload` read it again in any case."""
+
+    watch: bool = Field(
+        default=True,
+        description="Read the file again when it changes: it, a folder of files, a mounted ConfigMap, and the files of "
+        "secrets and certificates that it names. What they hold counts, not when they were written.",
+        examples=[False],
+    )
+    grace: Annotated[Duration, Field(ge=0, le=MAX_GRACE)] = Field(
+        600.0,
+        description="How long the address of a route that was removed answers 200 and `retry`, so that a slip can be "
+        "mended before browsers are told; then 404. A browser that meets 404 never comes back.",
+        examples=["10m", "0s"],
+    )
+    ready: bool = Field(
+        default=False,
+        description="Make `/-/ready` say no while the file on disk is refused, and what holds is an older one.",
+        examples=[True],
+    )
+
+
 class Server(Model):
     """Where the bridge listens, and what it keeps on disk."""
 
@@ -47,7 +78,7 @@ class Server(Model):
     )
     health: Listen | None = Field(
         None,
-        description="A listener of its own for `/-/live` and `/-/ready`, which give out no data. "
+        description="A listener of its own for `/-/live`, `/-/ready` and `/-/started`, which give out no data. "
         "Without it they are on `admin` alone.",
         examples=[":9091"],
     )
@@ -96,14 +127,47 @@ class Server(Model):
     )
     drain: Annotated[Duration, Field(ge=0, le=MAX_DRAIN)] = Field(
         10.0,
-        description="How long a stop may take: the streams are told and closed, spread over this time; requests on "
-        "their way to an application have it to be answered.",
+        description="How long a stop may take, after `prestop`: the streams are told and closed, spread over this "
+        "time; requests on their way to an application have it to be answered. What stops the process should wait for "
+        "`prestop`, `drain` and 5s before it kills.",
         examples=["10s"],
+    )
+    prestop: Annotated[Duration, Field(ge=0, le=MAX_DRAIN)] = Field(
+        0.0,
+        description="How long all goes on as before after SIGTERM or `sse-bridge drain`, new streams included, while "
+        "`/-/ready` already says no: load balancers take a few seconds to notice.",
+        examples=["5s"],
+    )
+    age: Annotated[Annotated[Duration, Field(ge=MIN_AGE, le=MAX_AGE)] | None, Off()] = Field(
+        None,
+        description="The longest life of a stream, drawn for each from 0.9 to 1.1 of it; at its end come `bridge.bye` "
+        "with reason `age`, and `retry`. So load spreads over replicas that are new. Streams of an application behind "
+        "(`upstream`) are not counted.",
+        examples=["1h"],
+    )
+    reload: Annotated[Reload | None, Off()] = Field(
+        Reload(),
+        description="What happens when this file changes; `none` watches nothing. What is wrong changes nothing; what "
+        "is right is applied as a difference: routes and sources that are the same go on as if nothing had happened. "
+        "Only `state` takes a restart.",
+        examples=["none", {"grace": "1h", "ready": True}],
     )
     push: Literal["admin", "public"] = Field(
         "admin",
         description="Where `push` sources are reached: on `admin`, or on `listen` too (then each needs a token).",
         examples=["admin", "public"],
+    )
+    log: Log = Field(Log(), description="What is written of what happens, and how.", examples=[{"level": "warning"}])
+    traces: Annotated[Traces | None, Off()] = Field(
+        None,
+        description="Traces by OpenTelemetry, sent to a collector. They need the extra `otel`.",
+        examples=[{"url": "http://collector:4318/v1/traces", "sample": 0.01}],
+    )
+    canary: Annotated[Annotated[Canary, Short("every", Duration)] | None, Off()] = Field(
+        None,
+        description="A probe through the whole path, over a connection to our own public port: how often, or a "
+        "mapping. Its failing makes `/-/ready` say no.",
+        examples=["10s", {"every": "10s", "within": "2s"}],
     )
 
 

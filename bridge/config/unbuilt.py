@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-SERVER: Final = frozenset({"prestop", "age", "canary", "workers"})
+SERVER: Final = frozenset({"workers"})
 ROUTE: Final = frozenset({"where", "data", "tests", "on_error", "params", "durable", "canary"})
 SOURCE: Final = frozenset({"redact", "where", "data", "tests", "on_error"})
 DOCUMENT: Final = frozenset({"canary", "engine"})

@@ -1,7 +1,7 @@
 """A node made a model: pydantic checks, and each of its errors goes back to the place it is about."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -13,6 +13,7 @@ from bridge.config.near import hint, listed, nearest
 from bridge.config.node import Node, join
 from bridge.config.problems import Problems
 from bridge.config.wording import missing, wrong
+from bridge.contents import KEY
 from bridge.errors import Problem
 
 M = TypeVar("M", bound=BaseModel)
@@ -31,11 +32,13 @@ class Surroundings:
     #: Where relative paths start.
     folder: Path
     environ: Mapping[str, str]
+    #: What the files hold that are read beside the configuration's own: secrets, certificates.
+    contents: dict[Path, str] = field(default_factory=dict[Path, str])
 
     @property
     def context(self) -> dict[str, object]:
         """Return what validators may look at."""
-        return {"folder": self.folder, "environ": self.environ}
+        return {"folder": self.folder, "environ": self.environ, KEY: self.contents}
 
 
 def _no_home(_: str) -> None:

@@ -1,6 +1,6 @@
 """The demo's application: a small web shop that knows nothing of event streams but a bare one of its own.
 
-    GET /              its page, which the bridge passes through
+    GET /              its page, which the bridge passes through (also /shop: see `console`)
     GET /api/orders    the open orders as JSON, which the bridge polls while somebody listens
     GET /api/sales     what is sold, as server-sent events without ids, replay or heartbeats, which the bridge relays
 
@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -124,11 +124,14 @@ def listen() -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def running(listening: socket.socket, random: Random, *, pause: float = PAUSE) -> AsyncIterator[Shop]:
-    """Run the shop behind the socket, which is closed in the end."""
+async def running(
+    listening: socket.socket, random: Random, *, pause: float = PAUSE, front: Sequence[web.RouteDef] = ()
+) -> AsyncIterator[Shop]:
+    """Run the shop behind the socket, which is closed in the end; `front` takes its first page's place."""
     shop = Shop(random)
     app = web.Application()
-    app.router.add_get("/", shop.page)
+    app.add_routes(front or [web.get("/", shop.page)])
+    app.router.add_get("/shop", shop.page)
     app.router.add_get("/api/orders", shop.listed)
     app.router.add_get("/api/sales", shop.sales)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE, handler_cancellation=True)

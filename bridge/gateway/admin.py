@@ -6,7 +6,7 @@ checked (DNS rebinding), and what changes something is refused when a page of an
 `/-/view/{path}` answers the public port's streams and lists by the same code: the console needs one origin, no CORS.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bridge.gateway import reply
 from bridge.gateway.access import Hosts, host, is_foreign
-from bridge.gateway.health import Health
+from bridge.gateway.health import METRICS, Health
 from bridge.gateway.pages import Pages
 from bridge.gateway.path import PathError, beneath, decode, plain, target
 from bridge.gateway.public import OURS, PUSH, Ingest, Public
@@ -22,6 +22,8 @@ from bridge.gateway.public import OURS, PUSH, Ingest, Public
 VIEW: Final = "/-/view"
 ROUTES: Final = "/-/routes"
 SOURCES: Final = "/-/sources"
+DRAIN: Final = "/-/drain"
+LOG: Final = "/-/log"
 
 #: For the console's folder of pages. Text from a log may end up in its page, so nothing inline runs there.
 CONSOLE_HEADERS: Final = {
@@ -50,6 +52,10 @@ class Admin:
     #: The routes, and the sources, as documents.
     routes: Callable[[], object]
     sources: Callable[[], object]
+    #: Ends all streams, or waits for that end; what came of it, as a document.
+    drain: Callable[[], Awaitable[object]]
+    #: Tells the log's level, and sets it.
+    log: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] | None = None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
@@ -75,6 +81,15 @@ class Admin:
         if (viewed := beneath(path, VIEW)) is not None:
             answer = await self.public.view(request, viewed, VIEW, is_shared=False)
             return self.public.missing(viewed, VIEW) if answer is None else answer
+        handles = {DRAIN: self._drained, LOG: self.log, METRICS: self.health.metrics}
+        if (handle := handles.get(path)) is not None:
+            return await handle(request)
+        return self._document(request, path)
+
+    async def _drained(self, request: web.BaseRequest) -> web.StreamResponse:
+        return reply.json(await self.drain()) if request.method == "POST" else reply.refused("POST")
+
+    def _document(self, request: web.BaseRequest, path: str) -> web.Response:
         documents = {ROUTES: self.routes, SOURCES: self.sources}
         if path not in documents:
             return reply.text(404, f"here are {ROUTES}, {SOURCES}, {VIEW}/… and {PUSH}/…")

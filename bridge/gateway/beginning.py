@@ -13,6 +13,7 @@ from bridge.gateway.connection import BATCH
 from bridge.gateway.feed import open_back, open_run, read_back
 from bridge.gateway.subscriber import Audience, Greeting
 from bridge.gateway.supply import Back, Piece, Supply
+from bridge.meter import Origin
 from bridge.subscription import EventId, Replay, Subscription, Want
 
 #: The mark of the id before the present values: who brings it has seen none of them.
@@ -47,6 +48,8 @@ class Beginning:
     def of(self, supply: Supply, audience: Audience, subscription: Subscription, want: Want) -> Opening:
         """Set the cursor, and return what the stream begins with."""
         opening = self._opening(supply, audience, subscription, want)
+        if (origin := _origin(supply, opening, subscription)) is not None:
+            audience.meter.replays[origin] += 1
         return opening._replace(frames=self._down(supply, subscription.channel.captures) + opening.frames)
 
     def _opening(self, supply: Supply, audience: Audience, subscription: Subscription, want: Want) -> Opening:
@@ -137,3 +140,12 @@ class Beginning:
         frames = [self._bus.down[name] for name in route.feeds if name in self._bus.down]
         addresses = [self._bus.down_addresses.get(asking.address(captures)) for asking in supply.asks]
         return b"".join(frames + [trouble.frame for trouble in addresses if trouble is not None])
+
+
+def _origin(supply: Supply, opening: Opening, subscription: Subscription) -> Origin | None:
+    """Tell where what a stream is given before the live events comes from; None where it is given nothing."""
+    if opening.pieces is not None:
+        return "run" if supply.run is not None else "source"
+    if not subscription.is_at_head:
+        return "table" if subscription.is_in_table else "memory"
+    return "greeting" if subscription.delivered else None

@@ -129,6 +129,11 @@ class Connection(asyncio.Protocol):
         """Tell whether the peer takes more now."""
         return not self.is_paused and not self._pending and not self.is_closing
 
+    @property
+    def waiting(self) -> int:
+        """Count the bytes that wait here for the peer; those in the kernel's buffer not among them."""
+        return self.transport.get_write_buffer_size() + len(self._pending)
+
     async def drained(self) -> bool:
         """Wait until the peer takes more; False when it has gone."""
         while not self.is_ready:

@@ -46,6 +46,10 @@ class Ingest(Protocol):
         """Answer a request to `/-/push/{path}`."""
 
 
+def _none(_: str) -> None:
+    """Stand in for a canary that does not fly."""
+
+
 class There(NamedTuple):
     """What of ours has a path."""
 
@@ -77,6 +81,8 @@ class Public:
     proxy: Proxy | None = None
     hosts: Hosts = field(default_factory=Hosts)
     hops: Sequence[Network] = ()
+    #: The route that the canary's own address leads to; None for every other address.
+    canary: Callable[[str], Endpoint | None] = _none
     #: Entries in a list: `limits.channels`.
     listed: int = 10_000
 
@@ -200,6 +206,8 @@ class Public:
         return self.missing(path, base) if there is None else await self._answer(request, there, base)
 
     async def _ours(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        if request.method == "GET" and (probe := self.canary(path)) is not None:
+            return await self.open_stream(request, probe, {}, CIMultiDict())
         subject = beneath(path, PUSH)
         if self.ingest is None or subject is None:
             return reply.text(404, "nothing of ours is public")

@@ -14,6 +14,7 @@ from bridge.channel import Channel
 from bridge.gateway.connection import BATCH, Connection
 from bridge.gateway.endpoint import Heartbeat
 from bridge.gateway.subscriber import Audience, Subscriber
+from bridge.trace import Tracer
 
 #: Writes that one reader is given before others have their turn.
 TURN: Final = 8
@@ -26,6 +27,8 @@ class Pump:
         self._loop = asyncio.get_running_loop()
         self._now = now
         self._newest = newest
+        #: Who traces, if anybody does.
+        self.tracer: Tracer | None = None
         self._audiences: dict[Channel, Audience] = {}
         self._subscribers: set[Subscriber] = set()
         self._stale: list[Audience] = []
@@ -46,7 +49,7 @@ class Pump:
         channel = subscriber.subscription.channel
         audience = self._audiences.get(channel)
         if audience is None:
-            audience = self._audiences[channel] = Audience(channel, subscriber.endpoint.heartbeat)
+            audience = self._audiences[channel] = Audience(channel, subscriber.endpoint.heartbeat, subscriber.meter)
             channel.wake = lambda: self._wake(audience)
         audience.users += 1
         subscriber.connection.owner = subscriber
@@ -59,6 +62,8 @@ class Pump:
 
     def bye(self, subscriber: Subscriber, reason: str) -> None:
         """Tell a peer to come back, and close its stream."""
+        if not subscriber.connection.is_closing:
+            subscriber.meter.byes[reason] += 1
         self.end(subscriber, lambda: subscriber.farewell(reason))
 
     def end(self, subscriber: Subscriber, frames: Callable[[], bytes] = bytes) -> None:
@@ -114,11 +119,13 @@ class Pump:
                 cursor.count_missed()
                 self.bye(subscriber, "slow")
                 return
+            before = cursor.delivered
             frames = cursor.read(BATCH)
             if not frames:
                 self._join(subscriber, audience)
                 return
             connection.send(frames)
+            audience.meter.wrote(frames, cursor.delivered - before)
             if cursor.is_spent:
                 self.bye(subscriber, "replay_bound")
                 return
@@ -176,16 +183,24 @@ class Pump:
                 audience.position, audience.events = channel.next, channel.events
                 return
             records = channel.read(audience.position, BATCH)
-            self._write(audience, b"".join([record.frame for record in records]))
+            events = sum(not record.is_control for record in records)
+            began = self.tracer.now() if self.tracer is not None else 0
+            readers = self._write(audience, b"".join([record.frame for record in records]), events)
+            if self.tracer is not None:
+                self.tracer.written(channel, records, readers, began)
+            audience.meter.latency.observe(records, self._now(), readers)
             audience.position += len(records)
-            audience.events += sum(not record.is_control for record in records)
+            audience.events += events
             audience.last = self._loop.time()
             self._settle()
 
-    def _write(self, audience: Audience, frames: bytes) -> None:
+    def _write(self, audience: Audience, frames: bytes, events: int = 0) -> int:
+        """Write frames with that many events in them to all members; return how many these are."""
         self._is_flushing = True
+        readers = 0
         for framing, members in audience.members.items():
             if members:
+                readers += len(members)
                 body = framing.body(frames)
                 if len(body) <= BATCH:
                     data = framing.piece(body)
@@ -195,6 +210,8 @@ class Pump:
                     for subscriber in tuple(members):
                         subscriber.connection.pour(body)
         self._is_flushing = False
+        audience.meter.wrote(frames, events, readers)
+        return readers
 
     def _settle(self) -> None:
         """Take out of their group those that the last write has paused, now that its place is known."""

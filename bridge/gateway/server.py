@@ -12,26 +12,21 @@ Rule 2: the sockets close last, when nothing in flight is left or its grace is o
 
 import asyncio
 import errno
-import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, NamedTuple, Self
 
 import structlog
 
-from bridge.errors import BridgeError
 from bridge.gateway.handshake import Handle, Server, Times
 from bridge.gateway.refusal import require_parser
+from bridge.gateway.sockets import SEND_BUFFER, ListenError, Place, bound, share
+
+__all__ = ["SEND_BUFFER", "ListenError", "Listener", "Opened", "Place", "Room"]
 
 log = structlog.get_logger()
-
-#: Connections that wait in the kernel. 5,000 clients that come back at once took 2.9 s with 128, 1.25 s with 4,096.
-#: The kernel cuts it to `net.core.somaxconn`, 4,096 by default since Linux 5.4.
-BACKLOG: Final = 4_096
-
-#: Bytes that the kernel buffers for a peer that does not read; of its own accord it goes up to 4 MB. Streams take less.
-SEND_BUFFER: Final = 64 * 1024
 
 #: Accepted in one turn of the loop: enough for 5,000 within a second, few enough that streams go on meanwhile.
 ACCEPTED: Final = 64
@@ -49,25 +44,7 @@ ABORT: Final = 0.1
 #: Connections on a listener that serves probes and operators.
 FEW: Final = 256
 
-#: Tries to find a port that is free in both families, when any will do.
-TRIES: Final = 16
-
 _STARVED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_NO_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
-
-
-class ListenError(BridgeError):
-    """An address cannot be listened on, in words for the user."""
-
-
-class Place(NamedTuple):
-    """Where to listen; an empty host is every address, in both families."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +54,18 @@ class Room:
     cap: int = FEW
     #: Counts the connections that streams have taken over, where they share the cap.
     streams: Callable[[], int] = int
+
+
+class Opened(NamedTuple):
+    """Sockets at the places that a listener is to have; those that it has not yet are not accepted from so far."""
+
+    places: tuple[Place, ...]
+    fresh: dict[Place, list[socket.socket]]
+
+    def abandon(self) -> None:
+        """Close what was opened for nothing."""
+        for listening in chain.from_iterable(self.fresh.values()):
+            listening.close()
 
 
 class Listener:
@@ -94,11 +83,10 @@ class Listener:
         self._name = name
         self._places = tuple(places)
         self._handle = handle
-        self._room = room or Room()
+        self.room = room or Room()
         self._times = times
-        self._sockets: list[socket.socket] = []
+        self._sockets: dict[Place, list[socket.socket]] = {}
         self._arriving: set[asyncio.Task[object]] = set()
-        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -112,20 +100,46 @@ class Listener:
         require_parser()
         self._loop = asyncio.get_running_loop()
         self.server = Server(self._handle, self._times)
+        self.take(await self.open_at(self._places))
+
+    async def open_at(self, places: Sequence[Place]) -> Opened:
+        """Open sockets where it does not listen yet, before any that it has is closed; raises `ListenError`."""
+        opened = Opened(tuple(places), {})
+        leaving = [sock for place in self._sockets.keys() - places for sock in self._sockets[place]]
         try:
-            for place in self._places:
-                self._sockets += await _bound(place)
+            for place in places:
+                if place not in self._sockets:
+                    ours = [each for each in leaving if each.getsockname()[1] == place.port]
+                    for each in ours:
+                        share(each)
+                    opened.fresh[place] = await bound(place, is_shared=bool(ours))
         except ListenError:
-            self._release()
+            opened.abandon()
             raise
-        for listening in self._sockets:
+        return opened
+
+    def take(self, opened: Opened) -> None:
+        """Listen at these places and no others. Never awaits."""
+        before = self._sockets
+        self._sockets = {place: opened.fresh.get(place) or before[place] for place in opened.places}
+        for listening in chain.from_iterable(opened.fresh.values()):
             self._watch(listening)
-        log.info("listening", listener=self._name, at=[str(place) for place in self.places])
+        for place in before.keys() - self._sockets.keys():
+            for listening in before[place]:
+                # Who was let in by the kernel is answered, not reset.
+                self._accept(listening)
+                self._stop(listening)
+        if opened.fresh or len(before) > len(self._sockets):
+            log.info("listening", listener=self._name, at=[str(place) for place in self.places])
+
+    def has(self, name: tuple[str, int]) -> bool:
+        """Tell whether it listens where a connection with this local address came in."""
+        return any(place.port == name[1] and place.host in {name[0], "0.0.0.0", "::"} for place in self.places)  # noqa: S104
 
     @property
     def places(self) -> list[Place]:
         """Return where it listens, with the ports that the system chose."""
-        return [Place(*listening.getsockname()[:2]) for listening in self._sockets]
+        return [Place(*each.getsockname()[:2]) for sockets in self._sockets.values() for each in sockets]
 
     @property
     def port(self) -> int:
@@ -133,9 +147,24 @@ class Listener:
         return self.places[0].port
 
     @property
+    def name(self) -> str:
+        """Return what it is called in the log."""
+        return self._name
+
+    @property
+    def cap(self) -> int:
+        """Return how many connections it holds at most."""
+        return self.room.cap
+
+    @property
     def open(self) -> int:
         """Count its connections, streams included."""
-        return self.server.open + len(self._arriving) + self._room.streams()
+        return self.server.open + len(self._arriving) + self.room.streams()
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether it accepts no more for now."""
+        return self.open >= self.room.cap
 
     async def close(self, grace: float = GRACE) -> None:
         """Let answers in flight end, within `grace` seconds; then stop listening."""
@@ -148,26 +177,30 @@ class Listener:
         await self.server.shutdown(ABORT)
 
     def _release(self) -> None:
-        self._is_closed = True
-        for listening in self._sockets:
-            self._loop.remove_reader(listening.fileno())
-            listening.close()
-        self._sockets.clear()
+        sockets, self._sockets = self._sockets, {}
+        for listening in chain.from_iterable(sockets.values()):
+            self._stop(listening)
+
+    def _stop(self, listening: socket.socket) -> None:
+        self._loop.remove_reader(listening.fileno())
+        listening.close()
 
     def _watch(self, listening: socket.socket) -> None:
-        if not self._is_closed:
+        # A pause may outlast the socket, whose number is -1 then.
+        if listening.fileno() >= 0:
             self._loop.add_reader(listening.fileno(), self._accept, listening)
 
     def _pause(self, listening: socket.socket, seconds: float, why: str) -> None:
         self._loop.remove_reader(listening.fileno())
         self._loop.call_later(seconds, self._watch, listening)
+        self.server.counts[why.removeprefix("listener.")] += 1
         withheld = self.server.seldom.withheld(why)
         if withheld is not None:
-            log.warning(why, listener=self._name, open=self.open, cap=self._room.cap, withheld=withheld)
+            log.warning(why, listener=self._name, open=self.open, cap=self.room.cap, withheld=withheld)
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(ACCEPTED):
-            if self.open >= self._room.cap:
+            if self.is_full:
                 return self._pause(listening, FULL_PAUSE, "listener.full")
             try:
                 arrived, _peer = listening.accept()
@@ -193,72 +226,3 @@ class Listener:
         self._arriving.discard(task)
         if not task.cancelled() and isinstance(error := task.exception(), OSError):
             log.debug("arrival.failed", listener=self._name, error=str(error))
-
-
-async def _bound(place: Place) -> list[socket.socket]:
-    """Return listening sockets for every address of a place, all on one port."""
-    for _ in range(TRIES):
-        bound: list[socket.socket] = []
-        try:
-            for family, address in await _addresses(place):
-                # Where any port will do, the second family takes the one that the first was given.
-                port = bound[0].getsockname()[1] if bound else place.port
-                _add(bound, family, (address, port))
-        except OSError as error:
-            for listening in bound:
-                listening.close()
-            if bound and place.port == 0 and error.errno == errno.EADDRINUSE:
-                continue
-            raise _explained(place, error) from None
-        if bound:
-            return bound
-        raise ListenError(f"{place}: this machine has no such address")
-    raise ListenError(f"{place}: no port is free in both families")
-
-
-def _add(bound: list[socket.socket], family: socket.AddressFamily, address: tuple[str, int]) -> None:
-    """Listen on one address; a family that this machine has switched off is left out."""
-    try:
-        listening = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        if error.errno in _NO_FAMILY:
-            return
-        raise
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # which accepted ones inherit
-        if family == socket.AF_INET6:
-            # Two sockets instead of one for both: peers over IPv4 then look like IPv4.
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind(address)
-        listening.listen(BACKLOG)
-        listening.settimeout(0)
-    except OSError as error:
-        listening.close()
-        if error.errno in _NO_FAMILY and family == socket.AF_INET6:
-            return
-        raise
-    bound.append(listening)
-
-
-async def _addresses(place: Place) -> list[tuple[socket.AddressFamily, str]]:
-    if not place.host:
-        return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]  # noqa: S104  asked for: ":8080" is every address
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except socket.gaierror:
-        raise ListenError(f"{place}: the name {place.host!r} is not known") from None
-    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
-
-
-def _explained(place: Place, error: OSError) -> ListenError:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return ListenError(f"{place} is in use: stop what listens there, or choose another port")
-        case errno.EACCES:
-            return ListenError(f"{place}: ports below 1024 need a privilege; choose one above")
-        case errno.EADDRNOTAVAIL:
-            return ListenError(f"{place}: this machine has no such address")
-    return ListenError(f"{place}: {os.strerror(error.errno or 0)}")

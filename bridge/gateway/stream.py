@@ -23,6 +23,7 @@ from bridge.gateway.connection import BATCH, Connection, TakenOver, take_over
 from bridge.gateway.endpoint import Endpoint, Retry
 from bridge.gateway.feed import RUN, Pulse
 from bridge.gateway.framing import EVENT_STREAM, HEADERS, framing, head
+from bridge.gateway.leaving import Ages, Drained, drain
 from bridge.gateway.notices import Notices
 from bridge.gateway.pump import Pump
 from bridge.gateway.subscriber import Audience, Subscriber
@@ -31,9 +32,6 @@ from bridge.gateway.want import wanted
 from bridge.subscription import EventId, Replay, Want
 
 log = structlog.get_logger()
-
-#: The part of a drain in which streams are told; the rest is for what waits in their buffers to leave.
-DRAIN_SPREAD: Final = 0.7
 
 #: `retry` is drawn from [N, 1.25 N], so that those who left together do not return together.
 JITTER: Final = 0.25
@@ -77,15 +75,22 @@ class Streams:
         self._leave = self._left  # one bound method for all streams
         self._tasks: dict[Subscriber, asyncio.Task[None]] = {}
         self._notices = Notices()
+        self.ages = Ages(pump, asyncio.get_running_loop().time, uniform)
         self._count = 0
         self._gone = asyncio.Event()  # no stream is open
         self._gone.set()
-        #: Streams that were refused, by reason.
+        #: Streams that were let in, and those that were refused, by reason.
+        self.accepted = 0
         self.refused: Counter[str] = Counter()
         self.is_draining = False
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def limit(self) -> int:
+        """Return how many streams may be open."""
+        return self._bounds.subscribers
 
     def of_source(self, name: str) -> int:
         """Count the open streams of all routes that a source feeds."""
@@ -119,6 +124,7 @@ class Streams:
         subscription = supply.route.subscribe(channel, self._bus.epoch)
         subscriber = Subscriber(subscription, connection, endpoint, retry=retry, left=self._leave)
         subscriber.peer = peer
+        subscriber.due = self.ages.draw()
         self._entered(subscriber)
         self._start(subscriber, want, head(request, headers))
         return TakenOver()
@@ -127,24 +133,10 @@ class Streams:
         """Tell the streams that a task feeds that a source went down or came back; the others read it."""
         self._notices.tell(self._tasks, source, frame)
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> Drained:
         """Tell all streams to come back elsewhere, spread over the time, and wait until they have gone."""
         self.is_draining = True
-        begun = asyncio.get_running_loop().time()
-        subscribers = self._pump.subscribers
-        for number, subscriber in enumerate(subscribers):
-            # Whoever has left by themselves need not be waited for: perhaps they all have.
-            await self._leave_until(begun + seconds * DRAIN_SPREAD * number / len(subscribers))
-            self._pump.bye(subscriber, "drain")
-        await self._leave_until(begun + seconds)
-        for subscriber in self._pump.subscribers:
-            subscriber.connection.abort()
-
-    async def _leave_until(self, time: float) -> None:
-        """Wait for that time of the loop, or until no stream is open."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(time):
-                await self._gone.wait()
+        return await drain(self._pump, self._gone, seconds)
 
     # -- the way in
 
@@ -193,6 +185,7 @@ class Streams:
 
     def _entered(self, subscriber: Subscriber) -> None:
         self._count += 1
+        self.accepted += 1
         self._gone.clear()
         self._peers[subscriber.peer] += 1
         supply = subscriber.endpoint.supply
@@ -222,6 +215,9 @@ class Streams:
         audience = self._pump.admit(subscriber)
         opening = self._beginning.of(subscriber.endpoint.supply, audience, subscriber.subscription, want)
         self._write_first(subscriber.connection, begin, wire.retry(subscriber.retry) + opening.frames, opening.shared)
+        subscriber.meter.opened += 1
+        subscriber.meter.wrote(opening.frames, subscriber.subscription.delivered)
+        subscriber.meter.bytes += len(opening.shared)
         pieces = opening.pieces
         if pieces is None:
             self._pump.start(subscriber, audience)
@@ -256,7 +252,9 @@ class Streams:
                 connection.send(piece.frames)
                 if pulse is not None:
                     pulse.written()
-                subscriber.subscription.delivered += piece.frames.count(b"\nid: ") + piece.frames.startswith(b"id: ")
+                events = piece.frames.count(b"\nid: ") + piece.frames.startswith(b"id: ")
+                subscriber.subscription.delivered += events
+                subscriber.meter.wrote(piece.frames, events)
                 if piece.is_last:
                     self._pump.end(subscriber)
                 elif piece.bye:

@@ -1,6 +1,7 @@
 """One open stream as the pump sees it, and those who are at the head of one channel."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,13 +10,25 @@ from bridge.channel import Channel
 from bridge.gateway.connection import Connection
 from bridge.gateway.endpoint import Endpoint, Heartbeat
 from bridge.gateway.framing import Framing
+from bridge.meter import Meter
 from bridge.subscription import Subscription
 
 
 class Subscriber:
     """One open stream: its connection, its cursor, its place in an audience."""
 
-    __slots__ = ("_joined", "audience", "connection", "endpoint", "is_feeding", "left", "peer", "retry", "subscription")
+    __slots__ = (
+        "_joined",
+        "audience",
+        "connection",
+        "due",
+        "endpoint",
+        "is_feeding",
+        "left",
+        "peer",
+        "retry",
+        "subscription",
+    )
 
     def __init__(
         self,
@@ -33,6 +46,8 @@ class Subscriber:
         self.peer = ""
         #: Milliseconds after which this peer is asked to come back.
         self.retry = retry
+        #: When it is as old as it may get, of the loop's clock.
+        self.due = math.inf
         #: Called once when the stream is over.
         self.left = left
         #: The group it is in while it is at the head.
@@ -40,6 +55,11 @@ class Subscriber:
         #: A task writes to it: a run of its own, or a source read back.
         self.is_feeding = False
         self._joined = 0
+
+    @property
+    def meter(self) -> Meter:
+        """Return what its route counts."""
+        return self.endpoint.supply.route.meter
 
     @property
     def delivered(self) -> int:
@@ -90,14 +110,17 @@ class Audience:
         "is_stale",
         "last",
         "members",
+        "meter",
         "position",
         "pulse",
         "users",
     )
 
-    def __init__(self, channel: Channel, heartbeat: Heartbeat | None) -> None:
+    def __init__(self, channel: Channel, heartbeat: Heartbeat | None, meter: Meter) -> None:
         self.channel = channel
         self.heartbeat = heartbeat
+        #: What its route counts.
+        self.meter = meter
         #: By framing, since each gets bytes of its own.
         self.members: dict[Framing, set[Subscriber]] = {}
         #: The ordinal up to which all of them were written to, and the events up to there.

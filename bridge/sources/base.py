@@ -19,6 +19,7 @@ from bridge.demand import Demand
 from bridge.event import Loss, Message
 from bridge.params import Param
 from bridge.position import Position
+from bridge.secret import masked
 
 
 class Outlet(Protocol):
@@ -147,6 +148,8 @@ class Place:
     entries: Callable[[], Sequence[Mapping[str, str]] | None] = _nothing
     #: The log that the source reads; None for other sources, and before it knows its place there.
     log: Log | None = None
+    #: How many messages are there that were not emitted yet, where the source knows: a consumer's lag.
+    behind: Callable[[], int | None] = _nothing
     #: What the admin port shows of the source beside its state: values of JSON, no secret, no query of an address.
     detail: Callable[[], Mapping[str, object]] = dict
     #: What a run leaves to the next one in this process: where it stood. A new process begins without.
@@ -164,6 +167,21 @@ class Source(BaseModel, ABC):
 
         To return means that the source has ended and nothing more will come: its streams end too.
         """
+
+    def follows(self, before: "Source") -> bool:
+        """Tell whether a run may go on from where a run of `before`, of the same kind, stood in this process.
+
+        That is from its `Place.kept` and its checkpoints. Where it may, nothing between the two is lost that is not
+        told; where it may not, the channels are told that something may be.
+        """
+        return False
+
+    def differs(self, before: "Source", *but: str) -> bool:
+        """Tell whether a key other than these, or than a secret, says something else than `before`."""
+        names = [name for name in type(self).model_fields if name not in but]
+        return type(self) is not type(before) or any(
+            masked(getattr(self, name)) != masked(getattr(before, name)) for name in names
+        )
 
     def names(self) -> frozenset[str]:
         """Return the capture names that every message of this source has."""

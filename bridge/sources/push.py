@@ -41,6 +41,9 @@ from bridge.sources.window import Window
 from bridge.template import Template
 from bridge.units import Duration, Size
 
+#: Headers of a request that its events keep in any case: the trace that it is a part of (W3C Trace Context).
+TRACE: Final = ("traceparent", "tracestate")
+
 #: Signs of a subject, as for MQTT topics in practice.
 MAX_SUBJECT: Final = 1_024
 
@@ -136,6 +139,10 @@ class Push(Source):
         examples=[["x-region"]],
     )
 
+    def follows(self, before: Source) -> bool:
+        """Tell that nothing is lost between two runs: the door stands open all the while."""
+        return isinstance(before, Push)
+
     def names(self) -> frozenset[str]:
         """Return the names in the subject."""
         return frozenset(Template.parse(self.subject).names if self.subject else ("subject",))
@@ -166,6 +173,11 @@ class Door:
         self._clock = clock
         self._template = Template.parse(push.subject or "{subject*}")
         self._seen = Window(push.dedup, clock.steady)
+
+    def follow(self, before: "Door") -> None:
+        """Go on knowing what was repeated at the door before this one, where both remember it for as long."""
+        if self._push.dedup == before._push.dedup:
+            self._seen = before._seen
 
     def admit(self, headers: Mapping[str, str], subject: str) -> None:
         """Refuse, before its body is read, a request that cannot succeed; raises `PushError`.
@@ -232,7 +244,9 @@ class Door:
             raise PushError(422, f"the CloudEvent's `type` cannot name an event, so give `?event=`: {EVENT_RULE}")
         subject = subject or item.subject
         key = facts.key or (item.key and word(item.key, "`partitionkey`"))
-        kept = {name: wire.clean(headers[name]) for name in self._push.headers if name in headers}
+        # A CloudEvent's own trace is that of its producer; the request's may be of a relay.
+        names = self._push.headers if TRACE[0] in item.headers else (*TRACE, *self._push.headers)
+        kept = {name: wire.clean(headers[name]) for name in names if name in headers}
         now = self._clock.wall()
         return Message(
             payload=item.text,

@@ -99,6 +99,10 @@ class Timer(Source):
             raise PydanticCustomError("timer", "a timer has either `every` (such as 5s) or `cron`")
         return self
 
+    def follows(self, before: Source) -> bool:
+        """Tell that nothing is lost between two runs: a tick is of its moment."""
+        return isinstance(before, Timer)
+
     @property
     def is_private(self) -> bool:
         """Tell whether each visitor has a run of their own."""

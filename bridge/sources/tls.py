@@ -17,6 +17,7 @@ from typing import Annotated, Final, Self, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from bridge.contents import note
 from bridge.errors import SourceError
 from bridge.secret import Secret
 
@@ -45,17 +46,20 @@ def _refuse(fault: str | None) -> None:
         raise PydanticCustomError("pem", "{fault}", {"fault": fault})
 
 
-def _check_ca(path: Path) -> Path:
+def _check_ca(path: Path, info: ValidationInfo) -> Path:
+    note(info.context, path)
     _refuse(_trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path))
     return path
 
 
-def _check_cert(path: Path) -> Path:
+def _check_cert(path: Path, info: ValidationInfo) -> Path:
+    note(info.context, path)
     _refuse(_pem(path, "CERTIFICATE")[1])
     return path
 
 
-def _check_key(path: Path) -> Path:
+def _check_key(path: Path, info: ValidationInfo) -> Path:
+    note(info.context, path)
     _refuse(_pem(path, "PRIVATE KEY")[1])
     return path
 
@@ -98,6 +102,11 @@ class Tls(BaseModel):
             raise PydanticCustomError("pem", "`key_password` is that of a certificate's key: name them with `cert`")
         _refuse(self._present(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)))
         return self
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that are read for it."""
+        return tuple(path for path in (self.ca, self.cert, self.key) if path is not None)
 
     def context(self) -> ssl.SSLContext:
         """Return what a connection is made with; it reads the files, some milliseconds, so call it in a thread.

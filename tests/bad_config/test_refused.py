@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bad_config import cases
-from bridge.config import load
+from bridge.config.load import load
 from bridge.errors import ConfigError
 
 CASES = [

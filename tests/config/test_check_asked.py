@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import load
+from bridge.config.load import load
 from bridge.errors import ConfigError
 
 BEGINS = "and its streams begin with the whole document: take `start` away"

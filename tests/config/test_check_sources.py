@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import load
+from bridge.config.load import load
 from bridge.config.check_sources import file_fault, root_fault
 
 

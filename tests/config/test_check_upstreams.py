@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import load
+from bridge.config.load import load
 
 ROUTES = "sources: { clock: { kind: timer, every: 1s } }\nroutes: { /clock: { from: clock, shared: true } }\n"
 

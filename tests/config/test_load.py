@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from bridge.config import Config, load
+from bridge.config.load import load
+from bridge.config.model import Config
 from bridge.config.model import Feed, Last
 from bridge.errors import ConfigError
 from bridge.sources.file import File

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from bad_config import cases
 
-from bridge.config import load
+from bridge.config.load import load
 from bridge.config.model import Limits, Policy, RouteKeys, Server, SourceKeys
 from bridge.config.parse import parse
 from bridge.config.problems import Problems

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import load
+from bridge.config.load import load
 from bridge.config.check_upstreams import check_upstreams
 from bridge.config.load import load_draft
 from bridge.config.model import Config

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import load
+from bridge.config.load import load
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "config/examples").glob("*.yaml"))

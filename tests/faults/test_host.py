@@ -1,91 +1,18 @@
 """The faults of the host that a bridge without history on disk can meet; most against a process of its own."""
 
 import asyncio
-import contextlib
-import json
-import os
-import resource
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from bridge import app
 from bridge.gateway.server import ListenError
 from bridge.state import State, StateError
-from tests.support import DEADLINE, PLAIN, Client, configured, numbers, running, until
-
-TICKING = """
-server: {listen: 127.0.0.1:0, admin: 127.0.0.1:0, drain: 2s}
-sources: {tick: {kind: timer, every: 10ms, payload: "{n}"}}
-routes: {/tick: {from: tick, start: earliest, history: {events: 100000, bytes: 64MiB}}}
-"""
-
-
-class Process:
-    """A bridge in a process of its own, and what it logs."""
-
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.process = process
-        self.log = log
-        self.clients: list[Client] = []
-
-    @property
-    def facts(self) -> list[dict[str, Any]]:
-        """Return the log's lines so far."""
-        lines = self.log.read_bytes().split(b"\n")[:-1]
-        return [json.loads(line) for line in lines if line.startswith(b"{")]
-
-    async def port(self) -> int:
-        """Wait until it is ready; return its public port."""
-
-        def ready() -> str:
-            assert self.process.poll() is None, self.log.read_text("utf-8")
-            return next((fact["listen"][0] for fact in self.facts if fact["event"] == "ready"), "")
-
-        return int((await until(ready)).rpartition(":")[2])
-
-    async def open(self, path: str, id: str | None = None) -> Client:
-        """Open a stream."""
-        client = await Client.to(await self.port())
-        self.clients.append(client)
-        await client.ask(path, headers=f"Last-Event-ID: {id}\r\n" if id else "")
-        await client.until(lambda: client.blocks)
-        return client
-
-    async def ended(self) -> int:
-        """Wait for its end; return the exit code."""
-        return await asyncio.wait_for(asyncio.to_thread(self.process.wait), DEADLINE)
-
-
-@contextlib.asynccontextmanager
-async def process(folder: Path, text: str = TICKING, *before: str, descriptors: int = 0) -> AsyncIterator[Process]:
-    """Start a bridge as users do; `before` stands before its command line."""
-    (folder / "routes.yaml").write_text(text, "utf-8")
-    log = folder / "log"
-
-    def limit() -> None:
-        if descriptors:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-
-    command = [*before, sys.executable, "-m", "bridge", "run", str(folder / "routes.yaml")]
-    with log.open("wb") as out:
-        started = subprocess.Popen(command, stderr=out, stdout=out, preexec_fn=limit)  # noqa: PLW1509  no threads here
-    run = Process(started, log)
-    try:
-        yield run
-    finally:
-        for client in run.clients:
-            client.close()
-        started.kill()
-        await asyncio.to_thread(started.wait)
+from tests.process import TICKING, process
+from tests.support import PLAIN, Client, configured, numbers, running
 
 
 @pytest.mark.parametrize("broken", ["file", "lock"])
@@ -155,37 +82,6 @@ async def test_x06_a_jump_of_the_wall_clock_loses_nothing(jump, monkeypatch):
         assert len(again.data) + missed == 3
 
 
-async def test_x07_sigterm_tells_every_stream_and_ends_in_time(tmp_path):
-    """A rolling update: farewell, `retry`, the end of each body, exit code 0, and a port that is open to the last."""
-    async with process(tmp_path) as bridge:
-        clients = [await bridge.open("/tick") for _ in range(10)]
-        for client in clients:
-            await client.event()
-        bridge.process.send_signal(signal.SIGTERM)
-        for client in clients:
-            await client.rest()
-            assert client.blocks[-1].event == "bridge.bye"
-            assert client.blocks[-1].get("retry")
-            assert client.is_whole
-            assert not client.is_reset
-            assert numbers(client.data) == list(range(len(client.data)))
-        assert await bridge.ended() == 0
-        assert [fact["event"] for fact in bridge.facts][-1] == "stopped"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_x07_a_second_signal_ends_at_once(number, tmp_path):
-    """Whoever asks twice does not want to wait."""
-    text = TICKING.replace("drain: 2s", "drain: 60s")
-    async with process(tmp_path, text) as bridge:
-        clients = [await bridge.open("/tick") for _ in range(3)]
-        bridge.process.send_signal(number)
-        await until(lambda: any(fact["event"] == "draining" for fact in bridge.facts))
-        bridge.process.send_signal(number)
-        assert await bridge.ended() == -number
-        assert clients
-
-
 async def test_x12_sigstop_loses_nothing(tmp_path):
     """The process stands still for a while; its streams then go on where they were."""
     async with process(tmp_path) as bridge:
@@ -234,24 +130,3 @@ async def test_x18_a_loop_that_is_blocked_loses_nothing():
         await client.until(lambda: len(client.events) == 200)
         assert numbers(client.data) == list(range(200))
         assert not client.controls
-
-
-def _can_be_first() -> bool:
-    tried = subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False)
-    return tried.returncode == 0
-
-
-async def test_x19_signals_reach_pid_1(tmp_path):
-    """In a container it is the first process, to which the kernel gives no default actions."""
-    if not _can_be_first():
-        pytest.skip("no process namespace of our own here")
-    before = ("unshare", "--pid", "--fork", "--kill-child")
-    async with process(tmp_path, TICKING, *before) as bridge:
-        client = await bridge.open("/tick")
-        await client.event()
-        children = Path(f"/proc/{bridge.process.pid}/task/{bridge.process.pid}/children")
-        [child] = map(int, children.read_text("utf-8").split())
-        os.kill(child, signal.SIGTERM)
-        await client.rest()
-        assert client.blocks[-1].event == "bridge.bye"
-        assert await bridge.ended() == 0

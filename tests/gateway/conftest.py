@@ -14,6 +14,7 @@ ON_BOTH = {
     "test_events.py",
     "test_exchange.py",
     "test_feed.py",
+    "test_leaving.py",
     "test_pump.py",
     "test_stream.py",
     "test_tunnel.py",

@@ -5,6 +5,7 @@ EventSource for good. As for our own streams it is 200, `retry`, and a close.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Self
 
@@ -65,6 +66,9 @@ class Proxy:
         self._is_draining = False
         #: Connections that are HTTP no more.
         self.tunnels = 0
+        #: Requests that have ended: "answered", "rejected" for a fault of the client, "failed" for one of the
+        #: application, "refused" where we pass on no more.
+        self.outcomes: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Count the requests on their way."""
@@ -72,8 +76,8 @@ class Proxy:
 
     @property
     def hindrance(self) -> str | None:
-        """Say why we should get no more requests: an application that was to be asked for its health is not well."""
-        return next((health.hindrance for health in self._health if health.hindrance is not None), None)
+        """Say why we should get no more requests: applications that are asked for their health and are not well."""
+        return "\n".join(health.hindrance for health in self._health if health.hindrance is not None) or None
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(health.run(), name="application's health") for health in self._health]
@@ -101,11 +105,15 @@ class Proxy:
             if forwards_left(request) == 0:
                 return _last(request)
             outgoing = Outgoing.of(request, upstream.target, self._trust.peer(request.remote or ""))
-            return await self._pass(request, outgoing, upstream)
+            answer = await self._pass(request, outgoing, upstream)
         except HeadError as error:
+            self.outcomes["rejected"] += 1
             return reply.malformed(str(error))
         except ProxyError as error:
+            self.outcomes[_outcome(error)] += 1
             return self._refuse(request, error)
+        self.outcomes["answered"] += 1
+        return answer
 
     async def _pass(self, request: web.BaseRequest, outgoing: Outgoing, upstream: Upstream) -> web.StreamResponse:
         if len(self._open) >= self._limit:
@@ -158,6 +166,12 @@ class Proxy:
         if not request.content.is_eof():
             answer.force_close()
         return answer
+
+
+def _outcome(error: ProxyError) -> str:
+    if isinstance(error, ClientError):
+        return "rejected"
+    return "refused" if error.status == 503 else "failed"  # noqa: PLR2004
 
 
 def is_for_stream(request: web.BaseRequest) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -32,7 +32,17 @@ SHARE: Final = 8
 FEWEST: Final = 16
 MOST: Final = 1024
 
+#: What `Place.kept` holds of us.
+MARKS: Final = "file"
+
 T = TypeVar("T")
+
+
+class Kept(NamedTuple):
+    """Where a run stood, and beneath which folder."""
+
+    root: str
+    loaded: checkpoint.Loaded
 
 
 def descriptors() -> int:
@@ -86,16 +96,33 @@ class Follower:
         watch = Watch(self.place.name, self.plan.root.path)
         try:
             await self._start()
-            while True:
-                found = await self._round(watch)
-                await self._save()
-                await watch.wait(found.due - time.monotonic())
+            await self._follow(watch)
+        except asyncio.CancelledError:
+            # Whoever changes our keys runs us again. After a failure we begin as at a start: it may be of these marks.
+            self._keep()
+            raise
         finally:
             watch.close()
             await self._end()
 
+    async def _follow(self, watch: Watch) -> None:
+        while True:
+            found = await self._round(watch)
+            await self._save()
+            await watch.wait(found.due - time.monotonic())
+
+    def _keep(self) -> None:
+        """Leave to the next run in this process where this one stands."""
+        if self.walked_ns:
+            loaded = checkpoint.Loaded(list(self.view.in_order()), self.walked_ns)
+            self.place.kept[MARKS] = Kept(self.plan.root.path, loaded)
+
     async def _start(self) -> None:
-        loaded = await self.thread(lambda: checkpoint.load(self.place.state, self.plan.root.path))
+        kept = self.place.kept.pop(MARKS, None)
+        if isinstance(kept, Kept) and kept.root == self.plan.root.path:
+            loaded = kept.loaded  # not older than what is written down
+        else:
+            loaded = await self.thread(lambda: checkpoint.load(self.place.state, self.plan.root.path))
         if loaded.is_damaged:
             log.warning("the checkpoint is damaged; beginning anew", source=self.place.name)
             self.outlet.lose(Loss(reason="source_reset"))

@@ -221,6 +221,10 @@ class File(Source):
         """Return the folder beneath which files are followed."""
         return self.root or (self.path or Path()).parent
 
+    def follows(self, before: Source) -> bool:
+        """Tell whether it follows files of the same folder: then where it stood in each holds, as after a restart."""
+        return isinstance(before, File) and absolute(str(self.folder)) == absolute(str(before.folder))
+
     def names(self) -> frozenset[str]:
         """Return the names that the template takes from the path."""
         return frozenset(self.template.names)

@@ -7,7 +7,7 @@ import orjson
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from bridge.sources.base import Outlet, Place
+from bridge.sources.base import Outlet, Place, Source
 from bridge.sources.http.pointer import Pointer
 from bridge.sources.http.reply import Rules
 from bridge.sources.schedule import check_cron
@@ -29,6 +29,9 @@ MAX_LINGER: Final = 86_400.0
 
 #: Bytes of a body, which is written by hand.
 MAX_BODY: Final = 64 * 1024
+
+#: Keys that say how a page is asked for, and nothing of which one or what is made of it.
+_MANNERS: Final = ("every", "cron", "timeout", "max", "linger", "cache", "tls", "proxy", "allow")
 
 #: Characters of a pointer or a path into a reply, and levels of it.
 MAX_PATH: Final = 1_024
@@ -207,6 +210,10 @@ class Http(Web):
         if self.delta is not None and self.format not in {"auto", "json"}:
             raise PydanticCustomError("http", "`delta` is for JSON: leave out `format`, or say json")
         return self
+
+    def follows(self, before: Source) -> bool:
+        """Tell whether it asks for the same pages, and makes the same of them: then what is known of them holds."""
+        return not self.differs(before, *_MANNERS)
 
     def _check_items(self) -> None:
         if self.replies.mode != "items" and (self.items or self.key is not None):

@@ -143,6 +143,20 @@ def member(consumer: Any) -> str:
     return id
 
 
+def behind(consumer: Any) -> int | None:
+    """Return how many offsets lie between where it reads and the partitions' ends; None before the first answer.
+
+    As of the last fetch, and without asking anybody. Offsets of compacted records and of transactions' ends count.
+    """
+    subscription = consumer._subscription.subscription  # noqa: SLF001
+    assignment = subscription.assignment if subscription is not None else None
+    if assignment is None:
+        return None
+    states = [assignment.state_value(each) for each in assignment.tps]
+    known = [state for state in states if state.highwater is not None and state.has_valid_position]
+    return sum(max(state.highwater - state.position, 0) for state in known) if known else None
+
+
 def partition(topic: str, number: int) -> Any:
     """Return a partition's name as the library has it."""
     return TopicPartition(topic, number)

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 
 from bridge.errors import SourceError
 from bridge.sources.base import Outlet, Place
-from bridge.sources.kafka.consumer import opened
+from bridge.sources.kafka.consumer import behind, opened
 from bridge.sources.kafka.group import GroupSession
 from bridge.sources.kafka.journal import SOURCE, install
 from bridge.sources.kafka.link import Link
@@ -50,8 +51,10 @@ async def follow(plan: Plan, outlet: Outlet, place: Place) -> None:
                 try:
                     await session.begin()
                     place.log = log
+                    place.behind = partial(behind, consumer)
                     await session.run()
                 finally:
+                    place.behind = _unknown
                     was_up = session.was_up
         except ConflictError as error:
             outlet.down(str(error))
@@ -62,6 +65,10 @@ async def follow(plan: Plan, outlet: Outlet, place: Place) -> None:
         # Half fixed, half drawn: replicas do not return in step.
         await asyncio.sleep(delay / 2 + random.uniform(0, delay / 2))
         delay = min(delay * 2, LONGEST_DELAY)
+
+
+def _unknown() -> None:
+    """Stand in for a consumer while there is none."""
 
 
 @contextlib.asynccontextmanager

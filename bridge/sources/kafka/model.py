@@ -33,6 +33,9 @@ MIN_TIMEOUT, MAX_TIMEOUT = 1.0, 300.0
 #: Each read-back is a client of its own to the brokers.
 MAX_READERS: Final = 64
 
+#: Keys that say nothing of which records are read, nor from where on.
+_MANNERS: Final = ("decode", "registry", "begin", "tls", "sasl", "client_id", "fetch", "timeout", "readers")
+
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([1-9][0-9]{0,4})", re.ASCII)
 _NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}", re.ASCII)
 _MAX_PORT: Final = 65_535
@@ -224,6 +227,10 @@ class Kafka(Source):
         if self.group is not None and not isinstance(self.begin, str):
             raise PydanticCustomError("kafka", "with `group`, `begin` is `latest` or `earliest`")
         return self
+
+    def follows(self, before: Source) -> bool:
+        """Tell whether it reads the same records of the same cluster: then where it stood holds."""
+        return not self.differs(before, *_MANNERS)
 
     @property
     def is_log(self) -> bool:

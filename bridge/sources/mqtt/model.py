@@ -35,6 +35,11 @@ MIN_PACKET, MAX_PACKET = 128, 16 * 1024 * 1024
 #: The ways in which one writes the newer version.
 FIVE: Final = (5, 5.0, "5", "5.0")
 
+#: Keys that say nothing of which client we are to which broker.
+_MANNERS: Final = (
+    "topics", "username", "password", "tls", "qos", "session", "keepalive", "decode", "inflight", "max",
+)  # fmt: skip
+
 _GROUP: Final = re.compile(r"[^/+#\0\s]{1,128}")
 
 
@@ -222,6 +227,10 @@ class Mqtt(Source):
         if self.password is not None and self.username is None:
             raise PydanticCustomError("password", "a `password` needs a `username` beside it")
         return self
+
+    def follows(self, before: Source) -> bool:
+        """Tell whether it is the same client of the same broker: what its session lacks it tells itself."""
+        return not self.differs(before, *_MANNERS)
 
     def names(self) -> frozenset[str]:
         """Return the names that every topic has."""

@@ -6,13 +6,16 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bridge.sources.base import Outlet, Place
+from bridge.sources.base import Outlet, Place, Source
 from bridge.sources.sse.plan import Plan
 from bridge.sources.web.keys import Web
 from bridge.units import Duration, Size
 
 #: An address that nobody listens to costs a connection: an hour of it is what `connect: always` is for.
 MAX_LINGER: Final = 3_600.0
+
+#: Keys that say how a stream is read, and nothing of which one.
+_MANNERS: Final = ("connect", "linger", "silence", "max", "timeout", "at_once", "tls", "proxy", "allow")
 
 #: Below a second a stream between two heartbeats counts as dead; above an hour nobody would notice.
 MIN_SILENCE, MAX_SILENCE = 1.0, 3_600.0
@@ -88,6 +91,10 @@ class Sse(Web):
                 "connect", "names in `url` are given by those who listen: leave `connect` out, or take `listened`"
             )
         return self
+
+    def follows(self, before: Source) -> bool:
+        """Tell whether it reads the same streams: then their last ids hold."""
+        return not self.differs(before, *_MANNERS)
 
     def facts(self) -> frozenset[str]:
         """Return what each message is told with; the first where the upstream gave one."""

@@ -1,0 +1,33 @@
+{{/* What the schema cannot see: values that are right by themselves and wrong together. */}}
+
+{{- define "sse-bridge.check" -}}
+{{- with .Values -}}
+{{- if and .routes .existingConfigMap -}}
+{{- fail "routes and existingConfigMap: give one of them" -}}
+{{- end -}}
+{{- if and .reload.restart .existingConfigMap -}}
+{{- fail "reload.restart: the chart does not see what is in existingConfigMap; restart the pods yourself (kubectl rollout restart), or leave it to the bridge" -}}
+{{- end -}}
+{{- if and (eq .mode "companion") (not .companion.image.repository) -}}
+{{- fail "companion.image.repository: mode companion needs the application's image" -}}
+{{- end -}}
+{{- if and .state.enabled .state.existingClaim (ne .mode "sidecar") (or .autoscaling.enabled (gt (int .replicas) 1)) -}}
+{{- fail "state.existingClaim: one folder is for one process: leave it out, and each pod gets a claim of its own" -}}
+{{- end -}}
+{{- if and (eq .mode "sidecar") (not .sidecar.selector) (or .ingress.enabled .networkPolicy.enabled .metrics.serviceMonitor.enabled) -}}
+{{- fail "sidecar.selector: an Ingress, a NetworkPolicy and a ServiceMonitor need the labels of your pods" -}}
+{{- end -}}
+{{- if and .autoscaling.enabled (not .autoscaling.cpu) (not .autoscaling.subscribers) -}}
+{{- fail "autoscaling: `cpu` and `subscribers` are both 0; one of them must say when to scale" -}}
+{{- end -}}
+{{- if and .autoscaling.enabled .autoscaling.cpu (not (dig "requests" "cpu" "" .resources)) -}}
+{{- fail "autoscaling.cpu is a share of resources.requests.cpu, which is not given" -}}
+{{- end -}}
+{{- if and .ingress.enabled (eq .ingress.preset "httproute") (not .ingress.httproute.parents) -}}
+{{- fail "ingress.httproute.parents: which gateways? for example [{ name: public, namespace: gateways }]" -}}
+{{- end -}}
+{{- if and .ingress.enabled (eq .ingress.preset "istio") (not .ingress.istio.gateways) -}}
+{{- fail "ingress.istio.gateways: which gateways? for example [istio-system/public]" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
