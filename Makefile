@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-cluster check bench bench-ingest bench-proxy fix clean setup-run setup-demo setup-test setup-live
+.PHONY: help demo run test test-cluster soak check bench bench-ingest bench-sizing bench-proxy fix clean setup-run setup-demo setup-test setup-live
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -30,6 +30,9 @@ check: setup-test ## lint, format, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+soak: setup-live ## replace the bridges twenty times behind nginx and HAProxy, under 200 streams (fifteen minutes)
+	ROLLING_UPDATES=20 $(BIN)/pytest tests/rolling
+
 bench: setup-run ## measure the cost of a delivery and of an idle connection (needs gcc; two minutes)
 	@$(BIN)/python -m bench.fanout
 
@@ -38,14 +41,19 @@ bench-ingest: setup-run ## measure how fast Kafka and MQTT are taken in (gcc, a 
 	@scripts/kafka
 	@$(BIN)/python -m bench.ingest
 
+bench-sizing: setup-run ## measure what a process, a stream, a kept event and a route take of memory (gcc; one minute)
+	@$(BIN)/python -m bench.sizing
+
 bench-proxy: setup-run ## measure what a request to the application behind costs, beside nginx (nginx, wrk; three minutes)
 	@scripts/debian nginx wrk
 	@$(BIN)/python -m bench.proxy
 
-fix: setup-test ## let ruff mend and format the code, and write the reference and the schema anew
+fix: setup-test ## let ruff mend and format the code, and write anew what is written from it: reference, schema, the chart's README, manifests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/python -m bridge.config.reference
+	$(BIN)/python scripts/chart-readme
+	$(BIN)/python scripts/manifests
 
 clean: ## remove what was made: the environment, caches, results
 	rm -rf .venv .cache .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache bench/results build dist
@@ -64,3 +72,5 @@ setup-live: setup-test
 	@scripts/debian nginx haproxy logrotate mosquitto curl
 	@scripts/kafka
 	@scripts/browser
+	@scripts/helm > /dev/null
+	@scripts/crds > /dev/null
