@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-cluster soak check bench bench-ingest bench-sizing bench-proxy fix clean setup-run setup-demo setup-test setup-live
+.PHONY: help demo run test test-cluster soak check bench bench-ingest bench-sizing bench-proxy image audit fix clean setup-run setup-demo setup-test setup-live
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -48,10 +48,17 @@ bench-proxy: setup-run ## measure what a request to the application behind costs
 	@scripts/debian nginx wrk
 	@$(BIN)/python -m bench.proxy
 
+image: ## build the container image (podman; the first time a minute and a half)
+	@scripts/image
+
+audit: ## ask PyPI for known vulnerabilities of every pinned package
+	@scripts/audit
+
 fix: setup-test ## let ruff mend and format the code, and write anew what is written from it: reference, schema, the chart's README, manifests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/python -m bridge.config.reference
+	$(BIN)/python -m bridge.metrics.reference
 	$(BIN)/python scripts/chart-readme
 	$(BIN)/python scripts/manifests
 
@@ -69,7 +76,7 @@ setup-test:
 	@scripts/setup test
 
 setup-live: setup-test
-	@scripts/debian nginx haproxy logrotate mosquitto curl
+	@scripts/debian nginx haproxy logrotate mosquitto curl prometheus podman buildah runc mmdebstrap
 	@scripts/kafka
 	@scripts/browser
 	@scripts/helm > /dev/null

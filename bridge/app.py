@@ -18,6 +18,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -25,6 +26,7 @@ from aiohttp import web
 
 from bridge import assemble, view
 from bridge.bus import Bus
+from bridge.canary import Target
 from bridge.channel import Channel
 from bridge.config.model import Config
 from bridge.console import PAGES
@@ -33,6 +35,7 @@ from bridge.gateway.access import Hosts, forwarded
 from bridge.gateway.admin import CONSOLE_HEADERS, Admin
 from bridge.gateway.endpoint import Endpoint, Router
 from bridge.gateway.leaving import Drained
+from bridge.gateway.loglevel import LogLevel
 from bridge.gateway.pages import Pages
 from bridge.gateway.proxy.proxy import Proxy
 from bridge.gateway.public import Public
@@ -43,6 +46,8 @@ from bridge.intake import Intake
 from bridge.lifecycle import Lifecycle, Times
 from bridge.listeners import Handles, Listeners
 from bridge.metrics import Live, Page
+from bridge.observed import Observed
+from bridge.reload import Reloader
 from bridge.state import State
 from bridge.supervisor import Health, Status
 from bridge.telemetry import LOG
@@ -58,7 +63,8 @@ EXPIRE_EVERY: Final = 10.0
 class Bridge:
     """The parts, wired. Made within a running loop."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, file: Path | None = None) -> None:
+        """`file` is the file, or the folder, that is read again; None where the configuration came otherwise."""
         # Hexadecimal, so that the epoch of a visitor's run is never ours.
         self.bus = Bus(secrets.token_hex(4), assemble.bounds(config), time.time)
         self.health = Health(time.time, self._announce)
@@ -69,7 +75,14 @@ class Bridge:
         self.streams.peer = self._peer
         self.streams.ages.set(config.server.age)
         self.lifecycle = Lifecycle(self._times, self._drain)
-        hindrances = (lambda: self.lifecycle.hindrance, self._lacking, self._unwell)
+        self.observed = Observed(self.bus, self.pump, self.health, self._target(), self._kind)
+        hindrances = (
+            lambda: self.lifecycle.hindrance,
+            self._lacking,
+            self._unwell,
+            lambda: self.observed.hindrance,
+            lambda: self.reloader.hindrance,
+        )
         self._probes = health.Health(hindrances, lambda: self.lifecycle.is_started)
         self._probes.metrics = Page(self._live()).answer
         self._console = Pages({"/": PAGES}, CONSOLE_HEADERS)
@@ -80,6 +93,8 @@ class Bridge:
             assemble.room(config, lambda: len(self.streams) + self.works.behind.tunnels),
             lambda: self.lifecycle.grace,
         )
+        self.reloader: Reloader = Reloader(file, self.works, self.listeners, self._applied)
+        self.works.renew()
 
     # -- what follows the configuration
 
@@ -113,6 +128,10 @@ class Bridge:
         """Return the admin listener."""
         return self.listeners.admin
 
+    async def _applied(self, config: Config) -> None:
+        """Follow a configuration that was read again, where it is about no part of `Works`."""
+        await self.observed.follow(config.server)
+
     def _front(self, works: Works) -> Front:
         """Make what answers, of the parts as they are now. A reload calls it again, and swaps what it returns."""
         server = works.config.server
@@ -125,6 +144,9 @@ class Bridge:
             hosts=Hosts(server.hosts),
             hops=server.hops,
             listed=works.config.limits.channels,
+            former=Router(works.formers.endpoints, server.base),
+            turn_away=self.streams.turn_away,
+            canary=self.observed.endpoint,
         )
         admin = Admin(
             public=public,
@@ -135,6 +157,9 @@ class Bridge:
             routes=lambda: view.routes(works.endpoints, self.pump),
             sources=lambda: view.sources(works.intakes, self.health, self.streams),
             drain=self._drained,
+            log=LogLevel(LOG).handle,
+            reload=self.reloader.reload,
+            reloaded=self.reloader.told,
         )
         return Front(public, admin)
 
@@ -151,11 +176,14 @@ class Bridge:
         async with contextlib.AsyncExitStack() as stack:
             state = stack.enter_context(State.open(self.config.server.state))
             await stack.enter_async_context(self.works.behind)
+            await stack.enter_async_context(self.observed)
             await stack.enter_async_context(self.listeners)
             await stack.enter_async_context(self.lifecycle)
             await stack.enter_async_context(self.works.runs.of(self.works.intakes.values(), state))
             stack.push_async_callback(_cancelled, asyncio.create_task(self._expire(), name="expire"))
             stack.push_async_callback(_cancelled, asyncio.create_task(self.streams.ages.run(), name="ages"))
+            await self.observed.follow(self.config.server)
+            await stack.enter_async_context(self.reloader)
             if not stop.is_set():
                 self._serve(started)
                 await stop.wait()
@@ -172,6 +200,7 @@ class Bridge:
         return Times(self.config.server.prestop, self.config.server.drain)
 
     async def _drain(self, seconds: float) -> Drained:
+        await self.observed.ground()
         log.info("draining", streams=len(self.streams), within=seconds)
         drained, _ = await asyncio.gather(self.streams.drain(seconds), self.works.behind.drain(seconds))
         return drained
@@ -194,13 +223,33 @@ class Bridge:
             pump=self.pump,
             streams=self.streams,
             health=self.health,
+            routes=lambda: (endpoint.supply.route for endpoint in self.endpoints),
             intakes=lambda: self.intakes,
             listeners=lambda: (self.listeners.public, self.listeners.admin, self.listeners.health),
             proxy=lambda: self.proxy,
             is_ready=lambda: self._probes.hindrance is None,
             is_draining=lambda: self.streams.is_draining,
+            reloads=lambda: self.reloader.reloads,
+            is_refused=lambda: self.reloader.refused_since is not None,
+            loaded_at=lambda: self.reloader.loaded_at,
+            canary=lambda: self.observed.flights,
+            canary_seconds=lambda: self.observed.seconds,
+            spans=lambda: self.observed.traces.counts() if self.observed.traces is not None else None,
             held_back=lambda: LOG.held_back,
         )
+
+    def _target(self) -> Target:
+        """Return where the canary flies to."""
+        return Target(
+            places=lambda: self.public.places,
+            base=lambda: self.config.server.base,
+            hosts=lambda: self.config.server.hosts,
+            is_full=lambda: self.public.is_full,
+        )
+
+    def _kind(self, source: str) -> str | None:
+        intake = self.intakes.get(source)
+        return intake.spec.kind if intake is not None else None
 
     def _lacking(self) -> str | None:
         """Say which required sources are not up."""

@@ -1,6 +1,6 @@
 """From the configuration to the parts: what each key of the file becomes in the core and in the gateway."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,7 @@ from bridge.inlet import Inlet
 from bridge.intake import Intake, LogReadback, Readback
 from bridge.normalise import Normaliser
 from bridge.route import Feed, Route, Terms
-from bridge.sources.base import Place
+from bridge.sources.base import Place, Source
 from bridge.subscription import Replay
 from bridge.supervisor import Health
 from bridge.template import Template
@@ -77,32 +77,47 @@ def _proxies(config: Config) -> bool:
 
 def intakes(config: Config, bus: Bus, health: Health, subscribers: Callable[[str], int]) -> dict[str, Intake]:
     """Make the doors of all sources."""
-    made: dict[str, Intake] = {}
-    for name, spec in config.sources.items():
-        paths = [*spec.capture.values(), *(r.key for r in config.routes.values() if r.key and _feeds(r, name))]
-        clouds = any(r.format == "cloudevents" and _feeds(r, name) for r in config.routes.values())
-        parses = clouds or any(map(looks_inside, paths))
-        normaliser = Normaliser(name, capture=spec.capture, parses=parses)
-        inlet = Inlet(name, normaliser, bus, health, partial(subscribers, name))
-        source = spec.source
-        demand = Demand(tuple(source.rules()), at_once=source.at_most) if source.is_asked else None
-        made[name] = Intake(spec, inlet, Place(name=name, demand=demand))
-    return made
+    return {name: intake(name, config, bus, health, subscribers) for name in config.sources}
 
 
-def endpoints(config: Config, bus: Bus, made: Mapping[str, Intake]) -> list[Endpoint]:
-    """Make all routes, and what the gateway needs of each."""
-    return [_endpoint(spec, config, bus, made) for spec in config.routes.values()]
+def intake(name: str, config: Config, bus: Bus, health: Health, subscribers: Callable[[str], int]) -> Intake:
+    """Make the door of a source."""
+    spec = config.sources[name]
+    inlet = Inlet(name, normaliser(name, config, ()), bus, health, partial(subscribers, name))
+    return Intake(spec, inlet, place(name, spec.source))
+
+
+def place(name: str, source: Source) -> Place:
+    """Make what a source's first run is given."""
+    demand = Demand(tuple(source.rules()), at_once=source.at_most) if source.is_asked else None
+    return Place(name=name, demand=demand)
+
+
+def normaliser(name: str, config: Config, former: Iterable[RouteSpec]) -> Normaliser:
+    """Make what turns a source's messages into events, as its routes need them; `former` were removed lately."""
+    spec = config.sources[name]
+    routes = [route for route in (*config.routes.values(), *former) if _feeds(route, name)]
+    paths = [*spec.capture.values(), *(route.key for route in routes if route.key)]
+    parses = any(route.format == "cloudevents" for route in routes) or any(map(looks_inside, paths))
+    return Normaliser(name, capture=spec.capture, parses=parses)
+
+
+def endpoints(config: Config, bus: Bus, made: Mapping[str, Intake]) -> dict[str, Endpoint]:
+    """Make all routes, and what the gateway needs of each, by the path as the file has it."""
+    found = {path: endpoint(spec, config, bus, made) for path, spec in config.routes.items()}
+    for each in found.values():
+        bus.attach(each.supply.route)
+    return found
 
 
 def _feeds(spec: RouteSpec, source: str) -> bool:
     return any(feed.source == source for feed in spec.feeds)
 
 
-def _endpoint(spec: RouteSpec, config: Config, bus: Bus, made: Mapping[str, Intake]) -> Endpoint:
+def endpoint(spec: RouteSpec, config: Config, bus: Bus, made: Mapping[str, Intake]) -> Endpoint:
+    """Make a route, which nothing is handed yet (`Bus.attach`), and what the gateway needs of it."""
     address = RouteAddress.parse(spec.path)
     route = _route(spec, address.names, config, bus)
-    bus.attach(route)
     sources = [made[feed.source] for feed in spec.feeds]
     beat = spec.heartbeat
     return Endpoint(

@@ -1,8 +1,9 @@
 """The applications behind: the proxy that holds now, and those of earlier configurations while they drain."""
 
 import asyncio
+import contextlib
 import random
-from typing import Self
+from typing import Final, Self
 
 import structlog
 
@@ -11,6 +12,13 @@ from bridge.gateway import descriptors
 from bridge.gateway.proxy.proxy import Proxy
 
 log = structlog.get_logger()
+
+#: Seconds for a new application to say how it is, before it takes the place of another; and between two looks.
+ASKED: Final = 2.0
+LOOK: Final = 0.02
+
+#: Seconds that requests on their way have at least when the application is another one: the process does not end.
+LEAVE: Final = 10.0
 
 
 def made(server: Server) -> Proxy | None:
@@ -22,6 +30,14 @@ def made(server: Server) -> Proxy | None:
         return None
     limit = descriptors.proxied(descriptors.raise_limit())
     return Proxy(targets, limit=limit, uniform=random.uniform, hops=server.hops)
+
+
+async def asked(proxy: Proxy) -> None:
+    """Wait until those that are asked for their health have been, so that we are not unready for a moment."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ASKED):
+            while not proxy.is_asked:  # noqa: ASYNC110  each health is asked in a task of its own
+                await asyncio.sleep(LOOK)
 
 
 class Behind:
@@ -60,11 +76,11 @@ class Behind:
             await self.proxy.drain(seconds)
 
     def replace(self, proxy: Proxy | None, seconds: float) -> None:
-        """Take another proxy, which has begun; the one before it drains within the time, beside it."""
+        """Take another proxy, which has begun; the one before it drains beside it, within the time or some seconds."""
         before, self.proxy = self.proxy, proxy
         if before is None:
             return
-        task = asyncio.create_task(_leave(before, seconds), name="earlier applications")
+        task = asyncio.create_task(_leave(before, max(seconds, LEAVE)), name="earlier applications")
         self._leaving[task] = before
         task.add_done_callback(self._leaving.pop)
 

@@ -89,9 +89,13 @@ class Bus:
         for source in route.feeds:
             self._wanted.setdefault(source, []).append(route)
 
-    def replace(self, route: Route, heir: Route) -> None:
-        """Hand what the route was handed to another one of its path, which has its sources or others."""
+    def bequeath(self, route: Route, heir: Route, *, is_alike: bool) -> None:
+        """Hand what the route was handed to another one of its path, and where their frames are alike its channels."""
         self._forget(route)
+        if is_alike:
+            heir.adopt(route, self._clock())
+        else:
+            heir.follow(route, self.draw())
         self.attach(heir)
 
     def detach(self, route: Route) -> None:
@@ -101,8 +105,7 @@ class Bus:
             channel.close()
 
     def forget(self, source: str) -> None:
-        """Forget how a source, and each of its addresses, was: it is gone, or is another one now."""
-        self.down.pop(source, None)
+        """Forget how each address of a source was: it is another one now, or gone."""
         for key in [key for key in self.down_addresses if key[0] == source]:
             del self.down_addresses[key]
 

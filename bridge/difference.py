@@ -35,6 +35,9 @@ GOES_ON: Final = frozenset[Fate]({"same", "rotated"})
 #: What of a route's keys goes into its frames, beside its sources.
 _FRAMED: Final = ("path", "feeds", "bind", "event", "key", "ids", "format", "oversize", "gone")
 
+#: Keys of `server` that name certificates.
+_BEHIND: Final = ("upstream", "upstreams")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
@@ -144,10 +147,8 @@ def _keys(model: type[BaseModel], before: BaseModel, after: BaseModel) -> set[st
 
 def _certificates(before: Config, after: Config) -> set[str]:
     """Name the keys of `server` whose certificates hold something else."""
-    keys = ("upstream", "upstreams")
-    return {
-        key for key in keys if _held(getattr(before.server, key), before) != _held(getattr(after.server, key), after)
-    }
+    held = [{key: _held(getattr(each.server, key), each) for key in _BEHIND} for each in (before, after)]
+    return {key for key in _BEHIND if held[0][key] != held[1][key]}
 
 
 def _held(value: object, config: Config) -> list[str | None]:

@@ -40,7 +40,8 @@ class Inlet:
         self.missed: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._skipping: Counter[str] = Counter()
-        self._normalise = normalise
+        #: What makes messages events; another one where routes look at them in another way.
+        self.normalise = normalise
         self._bus = bus
         self._health = health
         self.subscribers = subscribers
@@ -48,7 +49,7 @@ class Inlet:
     def emit(self, messages: Sequence[Message]) -> Sequence[str]:
         """Publish a batch; return the ids given."""
         self._count(messages)
-        ids = self._bus.publish(self.source, self._normalise(messages))
+        ids = self._bus.publish(self.source, self.normalise(messages))
         skipped = self._bus.skipped(self.source)
         if skipped and skipped != self._skipped:
             self._tell_skipped(skipped)
@@ -74,7 +75,7 @@ class Inlet:
 
     def events(self, messages: Sequence[Message]) -> list[Event]:
         """Normalise without publishing: for one subscriber alone."""
-        return self._normalise(messages)
+        return self.normalise(messages)
 
     async def read_back(
         self, backlog: Backlog, mark: str, route: Route, captures: Mapping[str, str], name: Callable[[str], str]
@@ -104,7 +105,7 @@ class Inlet:
         if isinstance(item, Loss):
             is_ours = route.concerns(self.source, item.captures, captures)
             return Subscription.gap(item.reason, item.missed, None, None) if is_ours else b""
-        [event] = self._normalise([item])
+        [event] = self.normalise([item])
         return route.read_back(self.source, event, captures, keys, id)
 
 

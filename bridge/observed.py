@@ -45,6 +45,19 @@ class Observed:
         """Return why the canary says that we are not ready, None where it is well or does not fly."""
         return self.canary.hindrance if self.canary is not None else None
 
+    @property
+    def flights(self) -> dict[str, int] | None:
+        """Count the canary's flights by outcome; None where none flies."""
+        canary = self.canary
+        if canary is None:
+            return None
+        return {"passed": canary.passed, "missed": canary.missed, "refused": canary.refused}
+
+    @property
+    def seconds(self) -> float | None:
+        """Return what the last flight that came through took, in seconds; None before the first."""
+        return self.canary.latency if self.canary is not None and self.canary.passed else None
+
     def endpoint(self, path: str) -> Endpoint | None:
         """Return the canary's route if this is its address."""
         return self.canary.endpoint(path) if self.canary is not None else None

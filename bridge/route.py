@@ -130,7 +130,7 @@ class Route:
         self.succeed(before)
 
     def follow(self, before: "Route", seq: int) -> None:
-        """Begin anew where another route was, at the process's sequence number: all before it counts as lost."""
+        """Begin anew where another route was, at a number that no event has: all before it counts as lost."""
         for place in list(before.channels):
             before.drop(place)
         self.lost_through, self.lost_since = seq, before.lost_since

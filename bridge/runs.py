@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Collection, Iterable
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -32,7 +33,8 @@ class Runs:
         """Keep the sources running, and those that come meanwhile, for as long as the block lasts."""
         self._state = state
         for intake in intakes:
-            self.enter(intake)
+            self._health.add(intake.place.name)
+            intake.place.state = state.folder(intake.place.name)
             self.start(intake)
         try:
             yield
@@ -42,10 +44,9 @@ class Runs:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def enter(self, intake: Intake) -> None:
-        """Enter a source that has not run before; raises `StateError` where its folder cannot be made."""
-        intake.place.state = self._state.folder(intake.place.name)
-        self._health.add(intake.place.name)
+    def folder(self, name: str) -> Path | None:
+        """Return where a source keeps its checkpoints, made; raises `OSError`, and touches the disk."""
+        return self._state.folder(name)
 
     def start(self, intake: Intake) -> None:
         """Run a source that does not run."""
@@ -54,7 +55,7 @@ class Runs:
 
     async def stop(self, names: Collection[str]) -> None:
         """End these sources' tasks; on return nothing of them is emitted any more."""
-        tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
+        tasks = [self._tasks[name] for name in names if name in self._tasks]
         for task in tasks:
             task.cancel()
         if not tasks:
@@ -62,3 +63,5 @@ class Runs:
         _, pending = await asyncio.wait(tasks, timeout=STOP)
         for task in pending:
             log.error("source does not end", task=task.get_name(), within=STOP)
+        for name in names:
+            self._tasks.pop(name, None)

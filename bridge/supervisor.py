@@ -67,6 +67,20 @@ class Health:
         """Enter a source that is about to start."""
         self.sources[name] = Status(since=self._clock())
 
+    def again(self, name: str) -> None:
+        """Note that a source with other keys is about to start in the place of one that runs no more.
+
+        What was down counts as down until it says that it is not: those who listen were told so.
+        """
+        if self.sources[name].state != "down":
+            self.add(name)
+
+    def remove(self, name: str) -> None:
+        """Forget a source that is gone."""
+        del self.sources[name]
+        for counts in (self.restarts, self.downs):
+            counts.pop(name, None)
+
     def hindrance(self, names: Iterable[str]) -> str | None:
         """Say which of these sources are not up, one a line; None where all are. One that has ended is no hindrance."""
         told = [words for name in names if (words := self._words(name)) is not None]
@@ -83,7 +97,9 @@ class Health:
 
     def tell(self, name: str, fact: Fact, error: str | None = None) -> None:
         """Note what happened to a source; a change is logged and announced once."""
-        status = self.sources[name]
+        status = self.sources.get(name)
+        if status is None:
+            return  # it was removed, and does not end
         state = TRANSITIONS.get((status.state, fact))
         is_other = fact == status.state == "down" and error != status.error
         if state is None and not is_other:

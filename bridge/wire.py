@@ -70,6 +70,15 @@ def retry(milliseconds: int) -> bytes:
     return b"retry: %d\n" % milliseconds
 
 
+def later(milliseconds: int, last_event_id: str = "") -> bytes:
+    """Encode all of a stream that only says when to come back; an id of ours that the client brought stays its cursor.
+
+    By the letter of the standard a blank line sets the cursor to the id of *this* stream, empty until there is one, and
+    what came meanwhile would be lost without a word. Browsers keep the id before.
+    """
+    return retry(milliseconds) + (cursor(last_event_id) if is_id(last_event_id) else b"\n")
+
+
 def comment(text: str) -> bytes:
     """Encode a comment, split at every line end as data is."""
     lines = (f": {line}" for line in _LINE_END.split(clean(text)))

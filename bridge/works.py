@@ -4,13 +4,14 @@ What lives as long as the process is `Core`. A reload makes the parts anew as fa
 is swapped as a whole: each request is answered by one configuration or the other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from bridge import assemble, behind
 from bridge.behind import Behind
 from bridge.bus import Bus
 from bridge.config.model import Config
+from bridge.former import Formers
 from bridge.gateway.admin import Admin
 from bridge.gateway.endpoint import Endpoint
 from bridge.gateway.ingest import Door, Ingest
@@ -42,20 +43,33 @@ class Front(NamedTuple):
 class Works:
     """The parts of the configuration that holds now."""
 
+    #: What answers; made by `renew`, once all is there that it is made of.
+    front: Front
+
     def __init__(self, config: Config, core: Core, front: Callable[["Works"], Front]) -> None:
         """`front` makes what answers, of the parts as they are."""
         self.config = config
         self.core = core
         self.intakes: dict[str, Intake] = assemble.intakes(config, core.bus, core.health, core.streams.of_source)
-        self.endpoints: list[Endpoint] = assemble.endpoints(config, core.bus, self.intakes)
+        #: By the path as the file has it.
+        self.routes: dict[str, Endpoint] = assemble.endpoints(config, core.bus, self.intakes)
+        self.formers = Formers(core.bus)
         self.ingest = Ingest(doors(self.intakes), is_draining=lambda: core.streams.is_draining)
         self.runs = Runs(core.health)
         self.behind = Behind(behind.made(config.server))
         self._made = front
-        self.front = front(self)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """Return the routes, in the file's order."""
+        return list(self.routes.values())
+
+    def renew(self) -> None:
+        """Let the parts as they are now answer from here on."""
+        self.front = self._made(self)
 
 
-def doors(intakes: dict[str, Intake]) -> dict[str, Door]:
+def doors(intakes: Mapping[str, Intake]) -> dict[str, Door]:
     """Return what takes the requests of each source that is pushed to."""
     return {
         name: intake.spec.source.door(intake.inlet)

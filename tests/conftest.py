@@ -31,7 +31,7 @@ settings.register_profile("soak", deadline=None, max_examples=10_000, print_blob
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # What stands here runs against real programs, marked or not.
-LIVE_FOLDERS = {"e2e", "kube", "live"}
+LIVE_FOLDERS = {"e2e", "image", "kube", "live"}
 
 # Asked for by its name alone (`make test-cluster`): it wants a control plane, which takes minutes to build.
 collect_ignore = ["cluster"]

@@ -141,6 +141,22 @@ def test_nothing_comes_after_the_end():
     assert not any(state == "ended" for state, _ in TRANSITIONS)
 
 
+def test_sources_that_are_not_up_are_said_in_words():
+    """One a line, of those that are asked for; one that has ended has done its work."""
+    health = Table()
+    for name in ("new", "good", "bad", "mute", "over", "other"):
+        health.sources[name] = Status()
+    health.tell("good", "up")
+    health.tell("bad", "down", "connection refused")
+    health.tell("mute", "down")
+    health.tell("over", "ended")
+    assert health.hindrance(["new", "good", "bad", "mute", "over"]) == (
+        "source new is not up yet\nsource bad is down: connection refused\nsource mute is down: it does not say why"
+    )
+    assert health.hindrance(["good", "over"]) is None
+    assert health.hindrance(["not entered"]) == "source not entered is not up yet"
+
+
 def test_changes_are_logged_once():
     """By name, with the reason."""
     health = Table()

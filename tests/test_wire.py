@@ -160,6 +160,12 @@ def test_a_control_frame_carries_no_id():
     assert (event, orjson.loads(data), id) == ("bridge.gap", {"reason": "slow", "text": "a\nb\r"}, "e-7")
 
 
+@pytest.mark.parametrize(("id", "frame"), [("e-7", b"id: e-7\n\n"), ("", b"\n"), ("a\nb", b"\n")])
+def test_later_leaves_the_client_its_id(id, frame):
+    """One of ours stands in it; anything else is not repeated."""
+    assert wire.later(5_000, id) == b"retry: 5000\n" + frame
+
+
 def test_cursor_retry_and_heartbeat_dispatch_nothing():
     """They set what the browser remembers, no more."""
     found = reference.parse(wire.retry(3_000) + wire.cursor("e-5") + wire.HEARTBEAT)

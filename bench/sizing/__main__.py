@@ -174,7 +174,7 @@ def main() -> None:
     path.write_text(
         json.dumps({"options": vars(options), "cores": os.cpu_count(), "figures": figures}, indent=2) + "\n"
     )
-    print(f"\nWritten to {path.relative_to(TREE)}, built in {BUILD.relative_to(TREE)}")
+    print(f"\nWritten to {path.relative_to(TREE)}")
 
 
 if __name__ == "__main__":

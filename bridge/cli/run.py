@@ -28,7 +28,7 @@ def run(file: Path, *, level: str | None, format: str | None = None) -> int:
     # The server's libraries take longer to load than a configuration to be refused.
     from bridge.cli.serving import serve, tell_console  # noqa: PLC0415
 
-    return serve(config, tell_console)
+    return serve(config, tell_console, file=file)
 
 
 def set_up_log(level: str | None, format: str | None = None) -> bool:

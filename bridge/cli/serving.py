@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -14,6 +15,7 @@ from bridge.app import Bridge
 from bridge.cli.run import FAILED, OK, say
 from bridge.config.model import Config
 from bridge.errors import BridgeError
+from bridge.telemetry import tell_loop_error
 
 log = structlog.get_logger()
 
@@ -29,15 +31,17 @@ def serve(
     started: Callable[[Bridge], None] | None = None,
     beside: Callable[[Bridge], Coroutine[None, None, None]] | None = None,
     abandon: Callable[[], None] | None = None,
+    file: Path | None = None,
 ) -> int:
     """Serve a configuration until SIGTERM or SIGINT, a second one of which ends at once; return the exit code.
 
     `started` is called once all listens; `beside` is run beside it for as long; `abandon` is called before a second
-    signal ends the process, where nothing else comes to its end.
+    signal ends the process, where nothing else comes to its end; `file` is what is read again when it changes, and at
+    a SIGHUP.
     """
     try:
         _spare_collections()
-        uvloop.run(_serve(config, started, beside, abandon))
+        uvloop.run(_serve(config, started, beside, abandon, file))
     except BridgeError as error:
         say(str(error))
         return FAILED
@@ -65,12 +69,15 @@ async def _serve(
     started: Callable[[Bridge], None] | None,
     beside: Callable[[Bridge], Coroutine[None, None, None]] | None,
     abandon: Callable[[], None] | None,
+    file: Path | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(tell_loop_error)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stopping, stop, number, abandon)
-    bridge = Bridge(config)
+    bridge = Bridge(config, file)
+    loop.add_signal_handler(signal.SIGHUP, bridge.reloader.ask)
     task = asyncio.create_task(beside(bridge), name="beside") if beside is not None else None
     try:
         await bridge.run(stop, started)

@@ -77,8 +77,14 @@ What `server.admin` answers. It asks for no token, and answers to localhost, its
 | `/-/sources` | `GET` | The sources as JSON: their states, what is wrong in words, what they have counted. |
 | `/-/view/…` | `GET` | A stream or a list of the public port, by its path: `/-/view/clock` is `/clock`. |
 | `/-/push/…` | `POST`, `DELETE` | What a `push` source takes: `/-/push/{source}/{subject}`. |
-| `/-/live` | `GET` | 200 as long as the process turns. With `server.health` there too. |
-| `/-/ready` | `GET` | 200 if new connections are welcome, else 503 and why. With `server.health` there too. |
+| `/-/live` | `GET` | 200 as long as the process turns. |
+| `/-/started` | `GET` | 200 once the file is loaded and the listeners are up. It waits for no broker or application. |
+| `/-/ready` | `GET` | 200 if new connections are welcome, else 503 and why, one reason a line. |
+| `/-/drain` | `POST` | Drains as SIGTERM does, and then goes on; at its end it answers `{"told":…,"left":…}`. |
+
+`/-/live`, `/-/started` and `/-/ready` are on `server.health` too. An application that waits for the bridge asks for
+`/-/started`: with `upstream.health` the bridge is not ready before the application is. Of a drain's streams `told` were
+asked to come back, and `left` of those were cut at its end; `sse-bridge drain` asks for it in a preStop hook.
 """
 
 SOURCES: Final = """\

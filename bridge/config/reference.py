@@ -82,6 +82,8 @@ def reference() -> str:
     return "\n".join(pages)
 
 
+_OR_NONE: Final = " or `none`"
+
 _HEAD: Final = "| key | type | default | what |\n|---|---|---|---|\n"
 
 
@@ -104,7 +106,9 @@ def _row(model: type[BaseModel], name: str, properties: Mapping[str, Any]) -> st
     if examples and not _says_all(properties[key]):
         what += f" For example {', '.join(examples)}."
     kind = _type(properties[key])
-    return f"| `{key}` | {_cell(kind + _bounds(field, kind))} | {_cell(shown)} | {_cell(what)} |\n"
+    plain = kind.removesuffix(_OR_NONE)
+    kind = plain + _bounds(field, plain) + kind[len(plain) :]
+    return f"| `{key}` | {_cell(kind)} | {_cell(shown)} | {_cell(what)} |\n"
 
 
 def _bounds(field: FieldInfo, kind: str) -> str:

@@ -156,7 +156,8 @@ class Upstream(Model):
     health: Annotated[str, AfterValidator(_health)] | None = Field(
         None,
         description="A path that is asked every 5 s: unless it answers 200 to 399, `/-/ready` says that the bridge is "
-        "not ready. Unset: readiness does not depend on the application.",
+        "not ready. An application that waits for the bridge at its start asks for `/-/started`, which does not wait "
+        "for it. Unset: readiness does not depend on the application.",
         examples=["/healthz"],
     )
     allow: Annotated[

@@ -1,7 +1,8 @@
 """A node made a model: pydantic checks, and each of its errors goes back to the place it is about."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -33,7 +34,7 @@ class Surroundings:
     folder: Path
     environ: Mapping[str, str]
     #: What the files hold that are read beside the configuration's own: secrets, certificates.
-    contents: dict[Path, str] = field(default_factory=dict[Path, str])
+    contents: dict[Path, str] = dataclasses.field(default_factory=dict[Path, str])
 
     @property
     def context(self) -> dict[str, object]:

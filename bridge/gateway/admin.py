@@ -6,9 +6,9 @@ checked (DNS rebinding), and what changes something is refused when a page of an
 `/-/view/{path}` answers the public port's streams and lists by the same code: the console needs one origin, no CORS.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -23,6 +23,7 @@ VIEW: Final = "/-/view"
 ROUTES: Final = "/-/routes"
 SOURCES: Final = "/-/sources"
 DRAIN: Final = "/-/drain"
+RELOAD: Final = "/-/reload"
 LOG: Final = "/-/log"
 
 #: For the console's folder of pages. Text from a log may end up in its page, so nothing inline runs there.
@@ -36,6 +37,22 @@ CONSOLE_HEADERS: Final = {
 }
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Reloaded(Protocol):
+    """What came of reading the configuration again."""
+
+    @property
+    def word(self) -> str:
+        """Return what became of it: it was applied, or unchanged, or refused."""
+
+    @property
+    def told(self) -> Mapping[str, object]:
+        """Return what has changed."""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Return why it was refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +71,9 @@ class Admin:
     sources: Callable[[], object]
     #: Ends all streams, or waits for that end; what came of it, as a document.
     drain: Callable[[], Awaitable[object]]
+    #: Reads the configuration again; what came of it. And how it stands with that, as a document.
+    reload: Callable[[], Awaitable[Reloaded]] | None = None
+    reloaded: Callable[[], object] = dict
     #: Tells the log's level, and sets it.
     log: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] | None = None
 
@@ -81,13 +101,22 @@ class Admin:
         if (viewed := beneath(path, VIEW)) is not None:
             answer = await self.public.view(request, viewed, VIEW, is_shared=False)
             return self.public.missing(viewed, VIEW) if answer is None else answer
-        handles = {DRAIN: self._drained, LOG: self.log, METRICS: self.health.metrics}
+        handles = {DRAIN: self._drained, LOG: self.log, METRICS: self.health.metrics, RELOAD: self._reload}
         if (handle := handles.get(path)) is not None:
             return await handle(request)
         return self._document(request, path)
 
     async def _drained(self, request: web.BaseRequest) -> web.StreamResponse:
         return reply.json(await self.drain()) if request.method == "POST" else reply.refused("POST")
+
+    async def _reload(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method in {"GET", "HEAD"}:
+            return reply.json(self.reloaded())
+        if request.method != "POST" or self.reload is None:
+            return reply.refused("GET, HEAD, POST")
+        found = await self.reload()
+        document = {"outcome": found.word, **found.told, **({"problems": found.problems} if found.problems else {})}
+        return reply.json(document, status=422 if found.problems else 200)
 
     def _document(self, request: web.BaseRequest, path: str) -> web.Response:
         documents = {ROUTES: self.routes, SOURCES: self.sources}

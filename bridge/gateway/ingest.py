@@ -13,7 +13,7 @@ Rule 4: the public port knows only sources that ask for a proof, and does not te
 import asyncio
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 from aiohttp import HttpVersion11, web
@@ -35,6 +35,9 @@ RETRY_AFTER: Final = 1
 
 class Door(Protocol):
     """What takes the requests of one source."""
+
+    def follow(self, before: Any) -> None:
+        """Go on knowing what was repeated at the door before this one, which was of the same class."""
 
     @property
     def limit(self) -> int:
@@ -67,7 +70,8 @@ class Ingest:
         deadline: float = DEADLINE,
         bodies: int = MAX_BODIES,
     ) -> None:
-        self._doors = doors
+        #: By source; others where the file was read again.
+        self.doors = doors
         self._is_draining = is_draining
         self._deadline = deadline
         self._free = bodies
@@ -90,16 +94,18 @@ class Ingest:
         query = _query(request)
         door.admit(headers, subject)
         body = await self._body(request, door.limit)
+        # The file may have been read again meanwhile: what holds now decides.
+        door = self._door(source, public=public)
         found = door.receive(request.method, headers, query, subject, body)
         return _json(202, {"id": found} if isinstance(found, str) else {"ids": found})
 
     def _door(self, source: str, *, public: bool) -> Door:
-        door = self._doors.get(source)
+        door = self.doors.get(source)
         if door is not None and (door.is_guarded or not public):
             return door
         if public:
             raise PushError(404, "no source of this name takes pushes here")
-        near = get_close_matches(source, self._doors, 1, 0)
+        near = get_close_matches(source, self.doors, 1, 0)
         hint = f"; the nearest is {near[0]}" if near else ", and none of another"
         raise PushError(404, f"no push source of this name{hint}")
 

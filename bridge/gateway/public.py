@@ -39,6 +39,10 @@ _LOOP: Final = "this request has been here before: a source of this server leads
 OpenStream = Callable[[web.BaseRequest, Endpoint, Captures, CIMultiDict[str]], Awaitable[web.StreamResponse]]
 
 
+#: Tells who asks for the stream of such a route to come back.
+TurnAway = Callable[[web.BaseRequest, Endpoint, CIMultiDict[str]], web.Response]
+
+
 class Ingest(Protocol):
     """Takes pushed events."""
 
@@ -54,7 +58,9 @@ class There(NamedTuple):
     """What of ours has a path."""
 
     found: Found
-    is_list: bool
+    is_list: bool = False
+    #: It was removed not long ago.
+    is_former: bool = False
 
 
 class Behind(NamedTuple):
@@ -75,6 +81,9 @@ class Public:
     router: Router
     open_stream: OpenStream
     pages: Pages = field(default_factory=lambda: Pages({}))
+    #: Routes that were removed, and may have been so by a slip: their streams are told to come back.
+    former: Router = field(default_factory=lambda: Router([]))
+    turn_away: TurnAway | None = None
     #: None where pushes are not public.
     ingest: Ingest | None = None
     #: None where no application is behind us.
@@ -127,8 +136,10 @@ class Public:
     def _there(self, request: web.BaseRequest, path: str) -> There | None:
         if (listed := self.router.listing(path)) is not None:
             return There(Found(listed, {}), is_list=True)
-        found = self.router.match(path, request.query)
-        return None if found is None else There(found, is_list=False)
+        if (found := self.router.match(path, request.query)) is not None:
+            return There(found)
+        former = self.former.match(path, request.query)
+        return There(former, is_former=True) if former is not None else None
 
     async def _answer(
         self, request: web.BaseRequest, there: There, base: str, *, is_shared: bool = True
@@ -141,9 +152,10 @@ class Public:
             return reply.refused(METHODS, allowed)
         if there.is_list and endpoint.listing is not None:
             return reply.json(listing.document(endpoint, endpoint.listing, base=base, limit=self.listed), allowed)
-        return await self._stream(request, there.found, allowed)
+        return await self._stream(request, there, allowed)
 
-    async def _stream(self, request: web.BaseRequest, found: Found, allowed: Mapping[str, str]) -> web.StreamResponse:
+    async def _stream(self, request: web.BaseRequest, there: There, allowed: Mapping[str, str]) -> web.StreamResponse:
+        found = there.found
         if found.endpoint.gone:
             return reply.empty(204, allowed)
         if (fault := found.endpoint.supply.fault(found.captures)) is not None:
@@ -154,6 +166,8 @@ class Public:
             return web.StreamResponse(headers={**fields(request), **allowed})
         if is_loop(request):
             return reply.text(508, _LOOP, allowed)
+        if there.is_former and self.turn_away is not None:
+            return self.turn_away(request, found.endpoint, CIMultiDict(allowed))
         return await self.open_stream(request, *found, CIMultiDict(allowed))
 
     def missing(self, path: str, base: str) -> web.Response:
@@ -197,10 +211,12 @@ class Public:
             return await self._ours(request, path)
         there = self._there(request, path)
         is_ours = behind is None or _asks(request) in _METHODS
-        if there is not None and is_ours and (there.is_list or not _is_for_others(request, there.found.endpoint)):
+        if there is not None and is_ours and not _is_for_others(request, there):
             return await self._answer(request, there, base)
         if is_ours and (page := await self.pages.answer(request, path)) is not None:
             return page
+        if there is not None and there.is_former and is_ours and is_for_stream(request):
+            return await self._answer(request, there, base)
         if behind is not None:
             return await behind.handle(request)
         return self.missing(path, base) if there is None else await self._answer(request, there, base)
@@ -221,8 +237,9 @@ def _asks(request: web.BaseRequest) -> str:
     return request.headers.get("Access-Control-Request-Method", "OPTIONS")
 
 
-def _is_for_others(request: web.BaseRequest, endpoint: Endpoint) -> bool:
-    return endpoint.shared and not is_for_stream(request)
+def _is_for_others(request: web.BaseRequest, there: There) -> bool:
+    """Tell whether a page, or the application, is asked before what of ours has the path."""
+    return there.is_former or (not there.is_list and there.found.endpoint.shared and not is_for_stream(request))
 
 
 def _no_path(request: web.BaseRequest) -> web.Response:

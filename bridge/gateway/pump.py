@@ -51,6 +51,8 @@ class Pump:
         if audience is None:
             audience = self._audiences[channel] = Audience(channel, subscriber.endpoint.heartbeat, subscriber.meter)
             channel.wake = lambda: self._wake(audience)
+        elif audience.heartbeat != subscriber.endpoint.heartbeat:
+            self._pace(audience, subscriber.endpoint.heartbeat)
         audience.users += 1
         subscriber.connection.owner = subscriber
         self._subscribers.add(subscriber)
@@ -147,6 +149,15 @@ class Pump:
         heartbeat = audience.heartbeat
         if audience.pulse is None and heartbeat is not None:
             audience.last = self._loop.time()
+            audience.pulse = self._loop.call_later(heartbeat.every, self._beat, audience, heartbeat)
+
+    def _pace(self, audience: Audience, heartbeat: Heartbeat | None) -> None:
+        """Beat as the newest endpoint says: its route was changed, and those of the earlier one are leaving."""
+        audience.heartbeat = heartbeat
+        if audience.pulse is not None:
+            audience.pulse.cancel()
+            audience.pulse = None
+        if heartbeat is not None and any(audience.members.values()):
             audience.pulse = self._loop.call_later(heartbeat.every, self._beat, audience, heartbeat)
 
     def _part(self, subscriber: Subscriber) -> None:

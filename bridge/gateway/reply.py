@@ -24,9 +24,10 @@ def malformed(words: str) -> web.Response:
     return answer
 
 
-def json(document: object, headers: Mapping[str, str] | None = None) -> web.Response:
+def json(document: object, headers: Mapping[str, str] | None = None, status: int = 200) -> web.Response:
     """Answer with a document."""
-    return web.Response(body=orjson.dumps(document), content_type="application/json", headers=_merged(headers))
+    body = orjson.dumps(document)
+    return web.Response(status=status, body=body, content_type="application/json", headers=_merged(headers))
 
 
 def empty(status: int, headers: Mapping[str, str] | None = None) -> web.Response:

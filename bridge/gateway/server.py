@@ -113,8 +113,10 @@ class Listener:
                     for each in ours:
                         share(each)
                     opened.fresh[place] = await bound(place, is_shared=bool(ours))
-        except ListenError:
+        except BaseException:
             opened.abandon()
+            for each in leaving:
+                share(each, is_shared=False)
             raise
         return opened
 

@@ -59,9 +59,9 @@ async def bound(place: Place, *, is_shared: bool = False) -> list[socket.socket]
     raise ListenError(f"{place}: no port is free in both families")
 
 
-def share(listening: socket.socket) -> None:
+def share(listening: socket.socket, *, is_shared: bool = True) -> None:
     """Let another socket of this user have the same port: one of ours that is about to take its place."""
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(is_shared))
 
 
 def _add(

@@ -28,7 +28,7 @@ from bridge.gateway.notices import Notices
 from bridge.gateway.pump import Pump
 from bridge.gateway.subscriber import Audience, Subscriber
 from bridge.gateway.supply import Piece, Supply
-from bridge.gateway.want import wanted
+from bridge.gateway.want import brought, wanted
 from bridge.subscription import EventId, Replay, Want
 
 log = structlog.get_logger()
@@ -106,7 +106,7 @@ class Streams:
         if reason is None and not all(asking.has_room(captures) for asking in endpoint.supply.asks):
             reason = "addresses"
         if reason is not None:
-            return self._refuse(reason, retry, headers)
+            return self._refuse(request, reason, retry, headers)
         try:
             want = wanted(request.headers, request.query, self._now())
         except ValueError as error:
@@ -116,7 +116,7 @@ class Streams:
             return reply.empty(204, headers)
         channel = self._bus.channel(supply.route, captures)
         if channel is None:
-            return self._refuse("channels", retry, headers)
+            return self._refuse(request, "channels", retry, headers)
         connection = take_over(request, framing(request), self._pump)
         if connection is None:
             self._bus.release(supply.route, channel)
@@ -128,6 +128,15 @@ class Streams:
         self._entered(subscriber)
         self._start(subscriber, want, head(request, headers))
         return TakenOver()
+
+    def turn_away(self, request: web.BaseRequest, endpoint: Endpoint, headers: CIMultiDict[str]) -> web.Response:
+        """Tell who asks for a stream of a route that was removed to come back: it may have been removed by a slip."""
+        return self._refuse(request, "removed", self._retry(endpoint.retry), headers)
+
+    def rebound(self, bounds: Bounds) -> None:
+        """Keep to other bounds from now on; nobody who is here is sent away."""
+        self._bounds = bounds
+        self._beginning = Beginning(self._bus, bounds.replay)
 
     def tell(self, source: str, frame: bytes) -> None:
         """Tell the streams that a task feeds that a source went down or came back; the others read it."""
@@ -154,10 +163,10 @@ class Streams:
         self._opened = (second, opened + 1)
         return None
 
-    def _refuse(self, reason: str, retry: int, headers: CIMultiDict[str]) -> web.Response:
+    def _refuse(self, request: web.BaseRequest, reason: str, retry: int, headers: CIMultiDict[str]) -> web.Response:
         self.refused[reason] += 1
         log.info("stream refused", reason=reason)
-        body = wire.retry(retry) + b"\n"
+        body = wire.later(retry, brought(request.headers, request.query))
         answer = web.Response(body=body, headers={"Content-Type": EVENT_STREAM, **HEADERS, **headers})
         answer.force_close()
         return answer
@@ -271,7 +280,7 @@ class Streams:
         self._tasks.pop(subscriber, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             # The client comes back with its last id, and goes on from there.
-            log.error("stream broke off", reason=repr(error))
+            log.error("stream broke off", exc_info=error)
             subscriber.connection.abort()
 
 

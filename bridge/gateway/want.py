@@ -19,9 +19,14 @@ MAX_LAST: Final = 1_000_000
 MAX_TEXT: Final = 40
 
 
+def brought(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """Return the id that the client heard last; "" if it says none."""
+    return headers.get("Last-Event-ID") or query.get("last_event_id") or ""
+
+
 def wanted(headers: Mapping[str, str], query: Mapping[str, str], now: float) -> Want:
     """Read the request; raises `ValueError` with words for a person. `now` is in Unix seconds."""
-    if id := headers.get("Last-Event-ID") or query.get("last_event_id"):
+    if id := brought(headers, query):
         return Want(last_event_id=id)
     if (since := query.get("since")) is not None:
         return Want(since=_since(since, now))

@@ -9,6 +9,7 @@ from bridge.gateway.pump import Pump
 from bridge.gateway.server import Listener
 from bridge.gateway.stream import Streams
 from bridge.intake import Intake
+from bridge.route import Route
 from bridge.supervisor import Health
 
 
@@ -24,6 +25,8 @@ class Live:
     pump: Pump
     streams: Streams
     health: Health
+    #: Those of the configuration: neither the canary's, nor those that were removed and still answer for a while.
+    routes: Callable[[], Iterable[Route]]
     intakes: Callable[[], Mapping[str, Intake]]
     listeners: Callable[[], Iterable[Listener]]
     #: None where no application is behind.
@@ -33,10 +36,14 @@ class Live:
     is_draining: Callable[[], bool]
     #: Reloads by outcome.
     reloads: Callable[[], Mapping[str, int]] = dict
+    #: Tell whether the file as it is now was refused.
+    is_refused: Callable[[], bool] = bool
     #: When the configuration that holds was loaded, in Unix seconds.
     loaded_at: Callable[[], float | None] = unknown
     #: Probes of the canary by outcome, and the seconds that the last good one took; None where there is no canary.
     canary: Callable[[], Mapping[str, int] | None] = unknown
     canary_seconds: Callable[[], float | None] = unknown
+    #: Spans by what became of them; None where nothing is traced.
+    spans: Callable[[], Mapping[str, int] | None] = unknown
     #: Lines that the log held back.
     held_back: Callable[[], int] = int

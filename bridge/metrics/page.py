@@ -8,11 +8,12 @@ Rule 1: one scrape is made at a time, and whoever asks meanwhile is given the sa
 
 import asyncio
 from collections.abc import Collection, Iterator
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from bridge.gateway import reply
 from bridge.meter import Meter
@@ -21,22 +22,18 @@ from bridge.metrics.metric import Section, Thing
 from bridge.metrics.process import LISTENERS, PROCESS
 from bridge.metrics.routes import ROUTES, Held, Readers, RouteView
 from bridge.metrics.sources import SOURCES, SourceView
-from bridge.metrics.text import EOF, lines
+from bridge.metrics.text import lines
 from bridge.route import Route
 
-#: Things that are looked at between two turns of the loop: half a millisecond's worth.
+#: Things that are looked at, and signs that are written, between two turns of the loop: half a millisecond's worth.
 TURN: Final = 500
+SIGNS: Final = 32 * 1024
 
+#: OpenMetrics by name, and the versions of it that ours is; "" asks for any.
 _OPEN: Final = "application/openmetrics-text"
+_VERSIONS: Final = frozenset({"", "1.0.0"})
 
 T = TypeVar("T")
-
-
-class Answer(NamedTuple):
-    """A scrape."""
-
-    body: bytes
-    content_type: str
 
 
 class Page:
@@ -44,7 +41,7 @@ class Page:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._running: dict[str, asyncio.Task[Answer]] = {}
+        self._running: dict[bool, asyncio.Task[bytes]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._process = ProcessCollector(registry=self._registry)
 
@@ -52,38 +49,40 @@ class Page:
         """Answer a request."""
         if request.method not in {"GET", "HEAD"}:
             return reply.refused("GET, HEAD")
-        body, content_type = await self.scrape(",".join(request.headers.getall("Accept", ())))
+        is_open = _takes_open(",".join(request.headers.getall("Accept", ())))
+        content_type = openmetrics.CONTENT_TYPE_LATEST if is_open else CONTENT_TYPE_PLAIN_0_0_4
+        body = await self.scrape(is_open=is_open)
         return web.Response(body=body, headers={**reply.COMMON, "Content-Type": content_type})
 
-    async def scrape(self, accept: str = "") -> Answer:
-        """Look at everything; the format is by the Accept header."""
-        encode, content_type = choose_encoder(accept)
-        task = self._running.get(content_type)
+    async def scrape(self, *, is_open: bool = False) -> bytes:
+        """Look at everything; `is_open` for OpenMetrics."""
+        task = self._running.get(is_open)
         if task is None:
-            task = asyncio.create_task(self._scrape(encode, content_type), name="scrape")
-            self._running[content_type] = task
-            task.add_done_callback(lambda _: self._running.pop(content_type))
+            task = self._running[is_open] = asyncio.create_task(self._scrape(is_open=is_open), name="scrape")
+            task.add_done_callback(lambda _: self._running.pop(is_open))
         # Whoever leaves meanwhile does not take it from the others.
         return await asyncio.shield(task)
 
-    async def _scrape(self, encode: Any, content_type: str) -> Answer:
-        is_open = content_type.startswith(_OPEN)
+    async def _scrape(self, *, is_open: bool) -> bytes:
         found: list[str] = []
+        signs = 0
         for section, things in await self._look():
-            for number, text in enumerate(lines(section, things, is_open=is_open)):
+            for text in lines(section, things, is_open=is_open):
                 found.append(text)
-                if number % TURN == TURN - 1:
+                signs += len(text)
+                if signs >= SIGNS:
+                    signs = 0
                     await asyncio.sleep(0)
         # A process outside of Linux is told nothing of here.
-        foreign = encode(self._registry).decode().removesuffix(EOF)
-        return Answer(("".join(found) + foreign + (EOF if is_open else "")).encode(), content_type)
+        foreign = (openmetrics.generate_latest if is_open else generate_latest)(self._registry)
+        return "".join(found).encode() + foreign
 
     async def _look(self) -> list[tuple[Section[Any], list[Thing[Any]]]]:
         live = self._live
         readers = await self._readers()
         routes = [
             Thing(route.terms.path, RouteView(route, await _held(route), readers.get(route.meter) or Readers()))
-            for route in list(live.bus.routes)
+            for route in list(live.routes())
         ]
         return [
             (ROUTES, routes),
@@ -126,6 +125,15 @@ class Page:
             for name, intake in live.intakes().items()
             if name in health.sources
         ]
+
+
+def _takes_open(accept: str) -> bool:
+    """Tell whether an Accept header names OpenMetrics, in a version that we write."""
+    for each in accept.split(","):
+        name, *more = (part.strip() for part in each.split(";"))
+        if name == _OPEN and dict(part.partition("=")[::2] for part in more).get("version", "") in _VERSIONS:
+            return True
+    return False
 
 
 async def _held(route: Route) -> Held:

@@ -10,7 +10,7 @@ from bridge.metrics.live import Live
 from bridge.metrics.metric import Labels, Metric, Section
 
 #: Why a stream is refused. Counted from zero, so that the first one is seen as an increase.
-REFUSALS: Final = ("subscribers", "connects", "per_peer", "channels", "addresses", "drain")
+REFUSALS: Final = ("subscribers", "connects", "per_peer", "channels", "addresses", "drain", "removed")
 
 #: What becomes of a request to the application.
 OUTCOMES: Final = ("answered", "rejected", "failed", "refused")
@@ -18,8 +18,9 @@ OUTCOMES: Final = ("answered", "rejected", "failed", "refused")
 #: What goes wrong at a listener.
 FAULTS: Final = ("malformed", "late", "failed", "full", "starved")
 
+SPANS: Final = ("sent", "failed", "dropped")
 RELOADS: Final = ("applied", "unchanged", "refused")
-PROBES: Final = ("arrived", "missed")
+PROBES: Final = ("passed", "missed", "refused")
 
 
 def _counts(known: tuple[str, ...], counted: Mapping[str, int]) -> Mapping[str, int]:
@@ -44,6 +45,11 @@ def _tunnels(live: Live) -> int | None:
 def _probes(live: Live) -> Mapping[str, int] | None:
     counted = live.canary()
     return None if counted is None else _counts(PROBES, counted)
+
+
+def _spans(live: Live) -> Mapping[str, int] | None:
+    counted = live.spans()
+    return None if counted is None else {outcome: counted.get(outcome, 0) for outcome in SPANS}
 
 
 def _build(_: Live) -> Labels:
@@ -118,8 +124,9 @@ PROCESS: Final[Section[Live]] = Section(
             "counter",
             "Connects that were told to come back later, by reason.",
             "`subscribers`, `connects`, `per_peer`, `channels`: the limit of that name; `addresses`: a polled page or "
-            "an upstream has as many addresses as `at_once` allows; `drain`: a stop. They are answered with 200 and "
-            "`retry`: no proxy shows them as errors.",
+            "an upstream has as many addresses as `at_once` allows; `drain`: a stop; `removed`: a reload took the "
+            "route away, and its grace is not over. They are answered with 200 and `retry`: no proxy shows them as "
+            "errors.",
             lambda live: _counts(REFUSALS, live.streams.refused),
             "reason",
         ),
@@ -186,9 +193,16 @@ PROCESS: Final[Section[Live]] = Section(
             "outcome",
         ),
         Metric(
+            "config_refused",
+            "gauge",
+            "1 while the configuration file, as it is now, is refused, else 0.",
+            "What was loaded before holds. A restart would fail.",
+            lambda live: live.is_refused(),
+        ),
+        Metric(
             "config_loaded_timestamp_seconds",
             "gauge",
-            "Unix time at which the configuration that holds was loaded.",
+            "Unix time at which the configuration that holds was last read.",
             "Compare replicas: one that lags behind the others runs an older file.",
             lambda live: live.loaded_at(),
         ),
@@ -196,7 +210,8 @@ PROCESS: Final[Section[Live]] = Section(
             "canary_probes",
             "counter",
             "Probes of the canary through the whole path, by outcome.",
-            "`missed`: it did not come out in time; three in a row take readiness away. Absent without `canary`.",
+            "`missed`: it did not come out in time; three in a row take readiness away. `refused`: there was no room "
+            "for its stream, which proves nothing. Absent without `canary`.",
             _probes,
             "outcome",
         ),
@@ -206,6 +221,15 @@ PROCESS: Final[Section[Live]] = Section(
             "Seconds that the canary's last good probe took from source to socket.",
             "The bridge's own share of latency, without the sources'. Absent without `canary`, and before the first.",
             lambda live: live.canary_seconds(),
+        ),
+        Metric(
+            "trace_spans",
+            "counter",
+            "Spans of traces, by what became of them.",
+            "`failed`: the collector did not take them; `dropped`: they found no room while it was slow or away. "
+            "Neither costs a stream anything. Absent without `traces`.",
+            _spans,
+            "outcome",
         ),
         Metric(
             "log_lines_held",

@@ -9,7 +9,7 @@ from bridge.metrics.metric import Metric, Section
 from bridge.route import Route
 
 #: Why the bridge ends streams on purpose. Counted from zero, so that the first one is seen as an increase.
-BYES: Final = ("slow", "replay_bound", "drain", "age")
+BYES: Final = ("slow", "replay_bound", "drain", "age", "changed", "removed")
 
 #: Gaps that any route may tell; those of a source's losses appear with the first one.
 GAPS: Final = ("slow", "evicted", "epoch", "oversize")
@@ -125,7 +125,8 @@ ROUTES: Final[Section[RouteView]] = Section(
             "counter",
             "Streams that the bridge ended on purpose, by reason.",
             "`slow`: the route disconnects who falls behind; `replay_bound`: a resume met `limits.replay` and comes "
-            "back for the rest; `drain` and `age`: the client was asked to come back elsewhere.",
+            "back for the rest; `drain` and `age`: the client was asked to come back, perhaps elsewhere; `changed`, "
+            "`removed`: a reload did that to the route.",
             lambda view: _counts(BYES, view.route.meter.byes),
             "reason",
         ),

@@ -1,7 +1,7 @@
 """The text of a scrape, in Prometheus' format and in OpenMetrics'.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/ and the OpenMetrics specification 1.0: they differ in how
-counters and infos are named in their headers, and in the last line.
+counters and infos are named in their headers, and in the last line, which is not ours.
 
 prometheus-client writes its own objects: 15 µs a line, with a dictionary for each. These lines are made from the views
 at 1 µs each; what the client brings itself (`process_*`) it writes itself.
@@ -15,9 +15,6 @@ from bridge.meter import BUCKETS, Latency
 from bridge.metrics.metric import Labels, Metric, Number, Section, Thing
 
 T = TypeVar("T")
-
-#: The last line of OpenMetrics.
-EOF: Final = "# EOF\n"
 
 #: Upper bounds as both formats have them: a float each, also where it is whole.
 _BOUNDS: Final = (*map(repr, BUCKETS), "+Inf")

@@ -172,12 +172,13 @@ class Door:
         self._outlet = outlet
         self._clock = clock
         self._template = Template.parse(push.subject or "{subject*}")
-        self._seen = Window(push.dedup, clock.steady)
+        #: What may be repeated, with the answer that it got.
+        self.seen = Window(push.dedup, clock.steady)
 
     def follow(self, before: "Door") -> None:
         """Go on knowing what was repeated at the door before this one, where both remember it for as long."""
-        if self._push.dedup == before._push.dedup:
-            self._seen = before._seen
+        if self.seen.age == before.seen.age:
+            self.seen = before.seen
 
     def admit(self, headers: Mapping[str, str], subject: str) -> None:
         """Refuse, before its body is read, a request that cannot succeed; raises `PushError`.
@@ -209,12 +210,12 @@ class Door:
         self._verify(headers, body)
         facts = stated(headers, query)
         key = (method, subject, facts.id) if facts.id else ()
-        if (known := self._seen.get(key)) is not None:
+        if (known := self.seen.get(key)) is not None:
             return known
         batch = Batch([_tombstone(body)], is_single=True) if method == "DELETE" else read(headers, body)
         ids = self._publish([self._message(item, facts, headers, subject) for item in batch.items], batch.items)
         answer = ids[0] if batch.is_single else ids
-        self._seen.put(key, answer)
+        self.seen.put(key, answer)
         return answer
 
     def _publish(self, messages: list[Message], items: list[Item]) -> list[str]:
@@ -224,7 +225,7 @@ class Door:
         order: list[_Name] = []
         for number, (message, item) in enumerate(zip(messages, items, strict=True)):
             name: _Name = ("", message.subject, *item.identity) if item.identity else number
-            known = self._seen.get(name) if isinstance(name, tuple) else None
+            known = self.seen.get(name) if isinstance(name, tuple) else None
             if isinstance(known, str):
                 ids[name] = known
             else:
@@ -235,7 +236,7 @@ class Door:
             for name, id in zip(fresh, given, strict=True):
                 ids[name] = id
                 if isinstance(name, tuple):
-                    self._seen.put(name, id)
+                    self.seen.put(name, id)
         return [ids[name] for name in order]
 
     def _message(self, item: Item, facts: Stated, headers: Mapping[str, str], subject: str) -> Message:

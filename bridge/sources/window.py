@@ -15,7 +15,8 @@ class Window:
     """Answers by name, for a time."""
 
     def __init__(self, age: float, clock: Callable[[], float], limit: int = MAX_IDS) -> None:
-        self._age = age
+        #: Seconds for which an answer is remembered.
+        self.age = age
         self._clock = clock
         self._limit = limit
         # In the order of their coming, which is that of their going.
@@ -29,12 +30,12 @@ class Window:
 
     def put(self, name: tuple[str, ...], answer: Answer) -> None:
         """Remember an answer, unless the name is empty."""
-        if not name or self._age <= 0:
+        if not name or self.age <= 0:
             return
         now = self._clock()
         digest = _digest(name)
         self._forget(digest)
-        self._answers[digest] = (now + self._age, answer)
+        self._answers[digest] = (now + self.age, answer)
         self._ids += _weight(answer)
         while self._answers:
             oldest = next(iter(self._answers))

@@ -26,6 +26,10 @@ MAX_DEPTH: Final = 3
 #: Bits of a whole number; longer ones no reader of JSON takes.
 MAX_BITS: Final = 64
 
+#: Errors of the program's own, whose words name parts of it and no data; and signs of those.
+OF_THE_CODE: Final = frozenset({AttributeError, ImportError, ModuleNotFoundError, NameError, TypeError})
+MAX_WORDS: Final = 200
+
 #: Frames of a traceback, the innermost; and errors that led to one another.
 MAX_FRAMES: Final = 12
 MAX_CAUSES: Final = 4
@@ -94,7 +98,9 @@ def name_of(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, BaseExceptionGroup):
         return f"{name} of {', '.join(sorted({type(each).__name__ for each in error.exceptions}))}"
-    return f"{name}: {error.strerror}" if isinstance(error, OSError) and error.strerror else name
+    if isinstance(error, OSError):
+        return f"{name}: {error.strerror}" if error.strerror else name
+    return f"{name}: {clipped(error, MAX_WORDS)}" if type(error) in OF_THE_CODE else name
 
 
 def place(file: str, line: int) -> str:

@@ -81,15 +81,15 @@ class Log:
         """Count the lines that the cap has held back so far, of all causes."""
         return self.cap.total
 
-    def configure(self, *, level: str | None = None, format: str | None = None) -> None:
-        """Set the log up on standard error for the whole process; what is given here beats the file.
+    def configure(self, *, level: str | None = None, format: str | None = None, stream: TextIO | None = None) -> None:
+        """Set the log up for the whole process, on standard error by default; what is given here beats the file.
 
         Raises `ValueError` for a level or a format that there is not.
         """
         _check(level, LEVELS)
         _check(format, FORMATS)
         self._level, self._format = level, format
-        self._stream = sys.stderr
+        self._stream = stream or sys.stderr
         self._hooks.install()
         atexit.register(self.tell_held)
         self._apply()

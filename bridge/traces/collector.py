@@ -92,6 +92,7 @@ class Session(requests.Session):
         if not response.ok or response.status_code in REDIRECTS:
             self.trouble = f"the collector answers {response.status_code}"
         if response.status_code in REDIRECTS:
+            response.close()
             raise requests.TooManyRedirects(self.trouble)
         return response
 

@@ -74,6 +74,7 @@ class Traces:
         *,
         uniform: Callable[[float, float], float],
         version: str,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """`kind` tells the kind of a source; what has none, as our own canary, is not traced."""
         #: Messages that were not traced since too many were in that second; records whose write nobody saw.
@@ -83,6 +84,7 @@ class Traces:
         self._sample = sample
         self._kind = kind
         self._uniform = uniform
+        self._steady = steady
         self._propagator = TraceContextTextMapPropagator()
         # Whether a message without a parent is sampled is drawn before anything is made of it.
         self._provider = TracerProvider(
@@ -192,7 +194,7 @@ class Traces:
                 self.unwritten += 1
                 continue
             self._count += 1
-            entry = Waiting(seq, inner, each.path, time.monotonic())
+            entry = Waiting(seq, inner, each.path, self._steady())
             self._waiting.setdefault(channel, deque()).append(entry)
 
     def _start(
@@ -211,7 +213,7 @@ class Traces:
 
     def _has_room(self) -> bool:
         second, traces = self._second
-        now = int(time.monotonic())
+        now = int(self._steady())
         traces = traces + 1 if second == now else 1
         self._second = (now, traces)
         if traces > MAX_TRACES:
@@ -227,7 +229,7 @@ class Traces:
 
     def _forget(self) -> None:
         """Let go of what nobody was written: all who listened have left, or lag behind."""
-        oldest = time.monotonic() - LONGEST_WAIT
+        oldest = self._steady() - LONGEST_WAIT
         for channel, waiting in list(self._waiting.items()):
             while waiting and waiting[0].since < oldest:
                 self._take(channel, waiting)

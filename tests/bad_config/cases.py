@@ -235,7 +235,7 @@ UNBUILT: Final = (
     ),
     *(
         bad(f"server's {key}", f"`{key}` is not built yet", server(f"{{ §{key}: HUNTER2 }}"))
-        for key in ("prestop", "age", "canary", "workers")
+        for key in ("canary", "workers")
     ),
     bad("positions of a source without", "has no positions", route("{ from: users, ids: §position }")),
     bad(
@@ -326,6 +326,9 @@ SERVER: Final = (
     bad("upstream in the wrong place", "under `server`", "version: 1\n§upstream: HUNTER2\n"),
     bad("state that is a file", "this is a file", server("{ state: §/etc/passwd }")),
     bad("drain without a unit", "write `10s`", server("{ drain: §10 }")),
+    bad("prestop beyond all grace", "1h", server("{ prestop: §2h }")),
+    bad("age of no time", "1s", server("{ age: §0s }")),
+    bad("age beyond all sense", "30d", server("{ age: §365d }")),
     bad(
         "public push without a token", "give it a `token`", "server: { push: public }\nsources:\n  §a: { kind: push }\n"
     ),
@@ -446,6 +449,17 @@ SOURCES: Final = (
         "of its own",
         source("{ kind: push, subject: 'x/{key}' }").replace("it:", "§it:", 1),
     ),
+    bad(
+        "required page",
+        "only while somebody listens",
+        source("{ kind: http, url: 'http://127.0.0.1/', every: 1s, required: §true }"),
+    ),
+    bad(
+        "required upstream that is read while somebody listens",
+        "connect: always",
+        source("{ kind: sse, url: 'http://127.0.0.1/', connect: listened, required: §true }"),
+    ),
+    bad("required in words", "true", source("{ kind: push, required: §maybe }")),
     bad("source's bind of an unknown name", "no name `b`", source("{ kind: push, subject: '{a}', bind: { §b: c } }")),
 )
 

@@ -53,8 +53,8 @@ class Program:
 
     def check(self) -> None:
         """Fail, with its log's end, when it has ended by itself."""
-        if self.process.poll() is not None:
-            raise AssertionError(f"{self.log.stem} ended with {self.process.returncode}: {self.log.read_text()[-2000:]}")
+        code = self.process.poll()
+        assert code is None, f"{self.log.stem} ended with {code}: {self.log.read_text()[-2000:]}"
 
     def end(self) -> None:
         """End it and wait for it."""
@@ -96,10 +96,16 @@ class Cluster:
         """Run a command line against the cluster, whether or not it succeeds."""
         # Helm keeps repositories and plugins at home, of which none shall matter here.
         environ = os.environ | {"KUBECONFIG": str(self._kubeconfig), "HOME": str(self.folder)}
-        for program_running in self._running:
-            program_running.check()
+        for each in self._running:
+            each.check()
         return subprocess.run(
-            [program, *arguments], input=given, capture_output=True, text=True, env=environ, timeout=PATIENCE, check=False
+            [program, *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            env=environ,
+            timeout=PATIENCE,
+            check=False,
         )
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
@@ -214,8 +220,8 @@ class Cluster:
         self._kubeconfig.write_text(json.dumps(config))
 
     def _is_ready(self, api: str) -> bool:
-        for program in self._running:
-            program.check()
+        for each in self._running:
+            each.check()
         try:
             trusted = ssl.create_default_context(cafile=str(self._certificate))
             with urllib.request.urlopen(f"{api}/readyz", timeout=PATIENCE, context=trusted) as response:
@@ -239,7 +245,11 @@ class Cluster:
             "--horizontal-pod-autoscaler-sync-period=1s",
         )
         self._start(
-            "kube-scheduler", kubeconfig, *alone, f"--secure-port={self.ports()}", f"--cert-dir={self.folder / 'scheduler'}"
+            "kube-scheduler",
+            kubeconfig,
+            *alone,
+            f"--secure-port={self.ports()}",
+            f"--cert-dir={self.folder / 'scheduler'}",
         )
 
     def _start_node(self) -> None:

@@ -20,7 +20,8 @@ WAIT: Final = ("--wait", "--timeout=60s")
 def rendered(cluster: Cluster, *arguments: str | Path, namespace: str) -> str:
     """Render a chart as for this cluster; hooks are in it."""
     version = json.loads(cluster.kubectl("get", "--raw=/version"))["gitVersion"]
-    return cluster.helm("template", "trial", *map(str, arguments), f"--namespace={namespace}", f"--kube-version={version}")
+    where = (f"--namespace={namespace}", f"--kube-version={version}")
+    return cluster.helm("template", "trial", *map(str, arguments), *where)
 
 
 def pods_of(manifest: str) -> Iterator[dict[str, Any]]:
@@ -105,7 +106,7 @@ class Release:
         until(lambda: self.endpoints(service) == wanted, f"{service} leads to {wanted}, not {self.endpoints(service)}")
 
     def _helm(self, *arguments: str, given: Mapping[str, Any] | None = None) -> str:
-        values = () if given is None else ("--values=-",)
-        return self.cluster.helm(
-            *arguments, f"--namespace={self.namespace}", *values, given=None if given is None else yaml.safe_dump(dict(given))
-        )
+        where = f"--namespace={self.namespace}"
+        if given is None:
+            return self.cluster.helm(*arguments, where)
+        return self.cluster.helm(*arguments, where, "--values=-", given=yaml.safe_dump(dict(given)))

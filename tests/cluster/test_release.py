@@ -35,7 +35,7 @@ def release(cluster: Cluster, namespace: str) -> Release:
 
 
 @pytest.mark.parametrize("values", MODES.values(), ids=MODES)
-def test_a_release_changes_its_routes_under_its_pods_and_leaves_nothing(release: Release, values: dict[str, Any]) -> None:
+def test_a_release_changes_its_routes_and_leaves_nothing(release: Release, values: dict[str, Any]) -> None:
     """Install, upgrade and roll back touch the ConfigMap, never a pod; uninstall removes all that install made."""
     release.install(**values, routes=ROUTES)
     before, pods = release.routes, release.pods
@@ -91,10 +91,12 @@ def test_a_budget_counts_the_pods(release: Release) -> None:
     assert release.one("poddisruptionbudgets")["status"]["disruptionsAllowed"] == 1
 
 
-@pytest.mark.parametrize("values", [{}, {"state": {"enabled": True}}, COMPANION], ids=["gateway", "with state", "companion"])
+@pytest.mark.parametrize(
+    "values", [{}, {"state": {"enabled": True}}, COMPANION], ids=["gateway", "with state", "companion"]
+)
 def test_an_autoscaler_scales_its_workload(release: Release, values: dict[str, Any]) -> None:
     """The autoscaler names its workload: at once there are as many pods as it wants at least."""
-    scaling = {"enabled": True, "min": 2, "max": 4, "cpu": 70, "subscribers": 500}
+    scaling = {"enabled": True, "min": 2, "max": 4, "cpu": 70, "streams": 500}
     release.install(**values, autoscaling=scaling)
     until(lambda: len(release.pods) == 2, "there are two pods")
     # Nobody measures here, so more than that it cannot know.

@@ -36,6 +36,7 @@ def test_every_key_has_a_row() -> None:
     [
         "| `drain` | duration, 0s to 1h | `10s` |",
         "| `memory` | size, at least 1MiB |",
+        "| `age` | duration, 1s to 30d or `none` |",
         "| `per_peer` | number, at least 1 |",
         "| `age` | duration, more than 0s | `1h` |",
         "| `use` | text or list of text |",

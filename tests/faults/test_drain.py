@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from bridge.app import Bridge
+from tests.crowd import Crowd
 from tests.gateway.replicas import every, filled, replica
 from tests.http_server import HttpServer, answer
 from tests.mosquitto import broker
@@ -23,6 +24,9 @@ from tests.process import TICKING, Process, process
 from tests.support import DEADLINE, PLAIN, Client, Served, configured, numbers, running, until
 
 HERE = "server: {listen: 127.0.0.1:0, admin: 127.0.0.1:0, drain: DRAIN, prestop: PRESTOP}\n"
+
+#: What a stop logs.
+STEPS = ["not ready", "draining", "drained", "stopped"]
 
 #: Streams that a stop has to tell in the test that counts them.
 MANY = 1_000
@@ -37,6 +41,13 @@ async def ask(admin: str, path: str, method: str = "GET") -> tuple[int, str]:
     """Ask on the admin port."""
     async with aiohttp.request(method, admin + path, timeout=aiohttp.ClientTimeout(total=DEADLINE)) as answer:
         return answer.status, await answer.text()
+
+
+async def push(admin: str, text: str) -> int:
+    """Push an event; return the status."""
+    plain = {"Content-Type": "text/plain"}
+    async with aiohttp.request("POST", f"{admin}/-/push/p", data=text, headers=plain) as pushed:
+        return pushed.status
 
 
 def admin_of(served: Served) -> str:
@@ -98,10 +109,10 @@ async def test_x07_readiness_is_gone_before_the_first_farewell_and_meanwhile_all
             assert await ask(admin, "/-/live") == (200, "live\n")
             assert await ask(admin, "/-/started") == (200, "started\n")
             late = await served.open()
-            assert (await ask(admin, "/-/push/p", "POST"))[0] == 202
+            assert await push(admin, "pushed") == 202
             served.publish("one")
             for each in (client, late):
-                assert [(await each.event()).data for _ in range(2)] == ["", "one"]
+                assert [(await each.event()).data for _ in range(2)] == ["pushed", "one"]
                 assert not each.controls
             go_on.set()
             for each in (client, late):
@@ -123,7 +134,7 @@ async def test_x07_a_drain_by_the_admin_port_is_not_repeated_and_the_process_goe
             assert await ask(admin_of(served), "/-/drain", "POST") == (200, '{"told":1,"left":0}')
             await refused(served.port, "/p")
             assert await ask(admin_of(served), "/-/ready") == (503, "drained: waiting to be ended\n")
-            assert (await ask(admin_of(served), "/-/push/p", "POST"))[0] == 503
+            assert await push(admin_of(served), "pushed") == 503
             assert await ask(f"http://127.0.0.1:{served.port}", "/other") == (200, "here")
             begun = time.monotonic()
             served.stop.set()
@@ -276,57 +287,48 @@ async def asked_until_closed(port: int, path: str) -> int:
 
 async def test_x07_sigterm_tells_a_thousand_streams_one_after_another_and_ends_in_time(tmp_path):
     """Each with a `retry` of its own, no torn frame, readiness gone before, the port open to the last, exit code 0."""
-    text = TICKING.replace("drain: 2s", "drain: 4s, prestop: 3s").replace("10ms", "500ms")
+    text = TICKING.replace("drain: 2s", "drain: 3s, prestop: 4s").replace("10ms", "500ms")
     async with process(tmp_path, text) as bridge:
-        clients, port, admin = await opened(bridge, MANY, "/tick"), await bridge.port(), await bridge.admin()
-        assert await ask(admin, "/-/ready") == (200, "ready\n")
-        left: list[float] = []
-
-        async def read(client: Client) -> None:
-            await client.until(lambda: client.blocks[-1].event == "bridge.bye")
-            left.append(time.monotonic())
-            await client.rest()
-
-        reading = [asyncio.create_task(read(client)) for client in clients]
-        sent = time.monotonic()
-        bridge.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(DEADLINE):
-            while (await ask(admin, "/-/ready"))[0] != 503:
-                await asyncio.sleep(0.01)
-        assert not left
-        late = await bridge.open("/tick")
-        await late.event()
-        await bridge.told("draining")
-        answered = await asked_until_closed(port, "/tick")
-        closed = time.monotonic()
-        await asyncio.gather(late.rest(), *reading)
-        assert await bridge.ended() == 0
-        assert time.monotonic() - sent < 3 + 4 + 5
-        retries = {farewell(client) for client in (*clients, late)}
-        assert len(retries) > 200
-        assert 3000 <= min(retries) <= max(retries) <= 3750
-        for client in (*clients, late):
-            assert numbers(client.data) == list(range(len(client.data)))
-        # A schedule: nobody is told before their turn, however busy the machine.
-        for number, at in enumerate(sorted(left)):
-            assert at - sent >= 3 + 4 * 0.7 * number / (MANY + 1) - 0.05
-        assert answered > 10
-        assert closed >= max(left) - 1
-        events = [fact["event"] for fact in bridge.facts]
-        assert events[-4:] == ["not ready", "draining", "drained", "stopped"]
+        port, admin = await bridge.port(), await bridge.admin()
+        with Crowd(port, MANY, "/tick") as crowd:
+            await until(lambda: crowd.opened == MANY)
+            assert await ask(admin, "/-/ready") == (200, "ready\n")
+            sent = time.monotonic()
+            bridge.process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(DEADLINE):
+                while (await ask(admin, "/-/ready"))[0] != 503:
+                    await asyncio.sleep(0.01)
+            assert not crowd.left
+            late = await bridge.open("/tick")
+            await late.event()
+            await bridge.told("draining")
+            answered = await asked_until_closed(port, "/tick")
+            await late.rest()
+            assert await bridge.ended() == 0
+            assert time.monotonic() - sent < 4 + 3 + 5
+            await until(lambda: crowd.is_over)
+            clients = [*crowd.clients, late]
+            retries = {farewell(client) for client in clients}
+            assert len(retries) > 200
+            assert 3000 <= min(retries) <= max(retries) <= 3750
+            for client in clients:
+                assert numbers(client.data) == list(range(len(client.data)))
+            # A schedule: nobody is told before their turn, however busy the machine.
+            assert len(crowd.left) == MANY
+            for number, at in enumerate(sorted(crowd.left)):
+                assert at - sent >= 4 + 3 * 0.7 * number / (MANY + 1) - 0.05
+            assert answered > 10
+            events = [fact["event"] for fact in bridge.facts]
+            assert [each for each in events if each in STEPS] == STEPS
 
 
 async def test_x07_stalled_readers_cost_a_stop_only_themselves(tmp_path):
     """They are cut at the end of the drain; the others are told in their turn, and all ends in time."""
-    text = stopping("3s") + PLAIN
+    text = stopping("3s") + "sources: {p: {kind: push}, q: {kind: push}}\nroutes: {/p: {from: p}, /q: {from: q}}\n"
     async with process(tmp_path, text) as bridge:
         stalled = await opened(bridge, 20, "/p", receive=4096)
-        clients, admin = await opened(bridge, 50, "/p"), await bridge.admin()
-        plain = {"Content-Type": "text/plain"}
-        async with aiohttp.request("POST", f"{admin}/-/push/p", data=900_000 * "x", headers=plain) as pushed:
-            assert pushed.status == 202
-        for client in clients:
-            assert len((await client.event()).data or "") == 900_000
+        clients, admin = await opened(bridge, 50, "/q"), await bridge.admin()
+        assert await push(admin, 900_000 * "x") == 202
         sent = time.monotonic()
         bridge.process.send_signal(signal.SIGTERM)
         await asyncio.gather(*(client.rest() for client in clients))

@@ -28,18 +28,24 @@ def pushes() -> Pushes:
     return Pushes()
 
 
+async def drained() -> object:
+    """Drain at once."""
+    return {"told": 3, "left": 1}
+
+
 @pytest.fixture
 def admin(console: Path, pushes: Pushes) -> Admin:
     """Make what answers on the admin port."""
     listed = endpoint("/r/{n}", listing=Listing("/l"), channels=lambda: [{"n": "1"}], cors=("*",))
     return Admin(
         public=public("/clock", "/events?stream={name}", listed, base="/base", pages=Pages({"/pages": console})),
-        health=Health(lambda: None),
+        health=Health((), lambda: True),
         ingest=pushes,
         console=Pages({"/": console}, CONSOLE_HEADERS),
         hosts=Hosts(is_strict=True),
         routes=lambda: [{"path": "/clock", "subscribers": 0}],
         sources=lambda: {"clock": {"state": "up"}},
+        drain=drained,
     )
 
 
@@ -69,6 +75,15 @@ async def test_probes_tables_and_pushes(admin: Admin, pushes: Pushes) -> None:
     assert (await ask(admin.handle, "/-/routes", "POST")).status == 405
     assert (await ask(admin.handle, "/-/push/notices/users/ann", "POST", b"x")).status == 202
     assert pushes.seen == [("notices/users/ann", False)]
+
+
+async def test_drain_tells_what_came_of_it(admin: Admin) -> None:
+    """To a POST, and to nothing else; not to a page of another site."""
+    answer = await ask(admin.handle, "/-/drain", "POST")
+    assert (answer.status, json.loads(answer.body)) == (200, {"told": 3, "left": 1})
+    assert (await ask(admin.handle, "/-/drain")).headers["allow"] == "POST"
+    foreign = await ask(admin.handle, "/-/drain", "POST", Origin="http://evil.example")
+    assert foreign.status == 403
 
 
 @pytest.mark.parametrize("path", ["/-/", "/-", "/-/none", "/-/routes/x", "/none.html", "/clock"])

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)  # before tests/conftest.py puts what is live on one worker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test here as one of a real program; the first of them builds, which takes its time on a new machine."""
+    """Mark every test here as one of a real program; the first of them builds, which may take minutes."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.live)

@@ -105,12 +105,14 @@ class Podman:
         return (await self.once("-c", code, *words, options=("--entrypoint=python",))).out
 
     @contextlib.asynccontextmanager
-    async def running(self, *words: str, options: Sequence[str] = ()) -> AsyncIterator["Container"]:
-        """Run the image in the background; nothing of it is left."""
+    async def running(
+        self, *words: str, options: Sequence[str] = (), image: str | None = None
+    ) -> AsyncIterator["Container"]:
+        """Run the image, or another, in the background; nothing of it is left."""
         name = f"sse-bridge-test-{uuid.uuid4().hex[:12]}"
         # No timer: podman would ask systemd for one. A test runs the check itself.
         await self("run", "--detach", "--pull=never", f"--name={name}", "--health-interval=disable", *options,
-                   self.image, *words)  # fmt: skip
+                   image or self.image, *words)  # fmt: skip
         try:
             yield Container(self, name)
         finally:

@@ -14,8 +14,15 @@ from tests.image.containers import ROOT, UID
 MOST = 80 * 1000**2
 
 #: As the image's Python sees itself.
-MARKERS = {"python_version": "3.13", "python_full_version": "3.13.5", "sys_platform": "linux", "platform_system": "Linux",
-           "implementation_name": "cpython", "platform_python_implementation": "CPython", "os_name": "posix"}  # fmt: skip
+MARKERS = {
+    "python_version": "3.13",
+    "python_full_version": "3.13.5",
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "implementation_name": "cpython",
+    "platform_python_implementation": "CPython",
+    "os_name": "posix",
+}
 
 LOAD_ALL = """
 import importlib, pathlib, sys
@@ -54,6 +61,7 @@ def locked(name):
 
 
 async def size(podman, image):
+    """Return an image's size in bytes, uncompressed."""
     return json.loads((await podman("image", "inspect", image)).out)[0]["Size"]
 
 

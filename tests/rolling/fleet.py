@@ -47,9 +47,10 @@ class Fleet:
         if place is None:
             assert len(self.members) <= SERVING
         self.started += 1
+        name = f"process {self.started}"
         env = {"HEALTH": f"127.0.0.1:{at.health}"}
         made = await self._stack.enter_async_context(bridge(self._routes, at.public, at.admin, env))
-        self.members.append(Member(f"process {self.started}", at, made))
+        self.members.append(Member(name, at, made))
 
     async def end(self, member: Member) -> None:
         """End one as a Deployment does, and wait until it has told its streams and gone."""

@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.rolling.eventsource import Dispatched
 
@@ -23,14 +24,17 @@ class Pushed:
     by: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     end: int = -1
 
+    def is_over(self, heard: Sequence[Dispatched]) -> bool:
+        """Tell whether the last of all has come."""
+        return next((event["n"] for event in map(_read, reversed(heard)) if event), -1) == self.end
+
     def faults(self, heard: Sequence[Dispatched]) -> list[str]:
         """Say what a page lost without a word, heard twice, or did not hear at the end."""
         faults, last, is_told = [], ("", -1), False
         for name, data in heard:
             is_told = is_told or name == GAP
-            if name.startswith("bridge."):
+            if (event := _read(Dispatched(name, data))) is None:
                 continue
-            event = json.loads(data)
             by, number = event["by"], event["n"]
             if by == last[0]:
                 faults += self._within(by, last[1], number, is_told=is_told)
@@ -57,18 +61,27 @@ class Recorded:
 
     partitions: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
+    def is_over(self, heard: Sequence[Dispatched]) -> bool:
+        """Tell whether the last of each partition has come."""
+        events = list(filter(None, map(_read, heard)))
+        return all({"partition": part, "n": count - 1} in events for part, count in self.partitions.items())
+
     def faults(self, heard: Sequence[Dispatched]) -> list[str]:
         """Say what a page lost, or heard twice or in another order."""
         faults = [f"a gap: {data}" for name, data in heard if name == GAP]
         seen: dict[int, list[int]] = defaultdict(list)
-        for name, data in heard:
-            if not name.startswith("bridge."):
-                record = json.loads(data)
+        for record in map(_read, heard):
+            if record is not None:
                 seen[record["partition"]].append(record["n"])
         for partition, count in self.partitions.items():
             if seen[partition] != list(range(count)):
                 faults.append(f"partition {partition}: {_differ(seen[partition], count)}")
         return faults
+
+
+def _read(heard: Dispatched) -> dict[str, Any] | None:
+    """Return what an event says; None for one of the bridge's own."""
+    return None if heard.name.startswith("bridge.") else json.loads(heard.data)
 
 
 def _differ(seen: Sequence[int], count: int) -> str:

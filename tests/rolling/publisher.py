@@ -50,10 +50,7 @@ class Publisher:
 
     def is_heard(self, path: str, heard: Sequence[Dispatched]) -> bool:
         """Tell whether the last of all has come."""
-        numbers = (json.loads(data)["n"] for name, data in reversed(heard) if name == "message")
-        if path == NOTICES:
-            return next(numbers, -1) == self.pushed.end
-        return sum(1 for _ in numbers) >= sum(self.recorded.partitions.values())
+        return (self.pushed if path == NOTICES else self.recorded).is_over(heard)
 
     def faults(self, path: str, heard: Sequence[Dispatched]) -> list[str]:
         """Say what a page lost without a word, or heard twice."""

@@ -356,6 +356,13 @@ async def test_point_06_while_draining_a_new_stream_is_asked_to_come_back():
         await client.rest()
         assert client.status == 200
         assert [block.fields for block in client.blocks] == [(("retry", "5000"),)]
+        # By the letter of the standard a stream without an id would take the client's own away.
+        client = await served.open(id=f"{served.epoch}-1")
+        await client.rest()
+        assert [block.fields for block in client.blocks] == [(("retry", "5000"), ("id", f"{served.epoch}-1"))]
+        client = await served.open(id="not of ours: \xe4")
+        await client.rest()
+        assert [block.fields for block in client.blocks] == [(("retry", "5000"),)]
         await stalled.rest()
         assert stalled.controls[-1].event == "bridge.bye"
         await draining

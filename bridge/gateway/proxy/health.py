@@ -33,6 +33,12 @@ class Health:
         self._every = every
         #: What is wrong, in words; None where it is well.
         self.hindrance: str | None = f"{target.name} has not been asked for its health yet"
+        self._before = self.hindrance
+
+    @property
+    def is_asked(self) -> bool:
+        """Tell whether it has been asked once."""
+        return self.hindrance != self._before
 
     async def run(self) -> None:
         """Ask again and again, until cancelled."""

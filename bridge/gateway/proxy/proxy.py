@@ -79,6 +79,11 @@ class Proxy:
         """Say why we should get no more requests: applications that are asked for their health and are not well."""
         return "\n".join(health.hindrance for health in self._health if health.hindrance is not None) or None
 
+    @property
+    def is_asked(self) -> bool:
+        """Tell whether each application that is to be asked for its health has been."""
+        return all(health.is_asked for health in self._health)
+
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(health.run(), name="application's health") for health in self._health]
         return self
@@ -158,7 +163,8 @@ class Proxy:
         is_events = request.method == "GET" and EVENT_STREAM in request.headers.get("Accept", "")
         if is_events and not isinstance(error, ClientError):
             retry = round(self._uniform(RETRY, RETRY * (1 + JITTER)) * 1_000)
-            answer = web.Response(body=wire.retry(retry) + b"\n", headers={"Content-Type": EVENT_STREAM, **HEADERS})
+            body = wire.later(retry, request.headers.get("Last-Event-ID", ""))
+            answer = web.Response(body=body, headers={"Content-Type": EVENT_STREAM, **HEADERS})
             answer.force_close()
             return answer
         headers = {"Retry-After": str(RETRY_AFTER)} if error.status == 503 else None  # noqa: PLR2004

@@ -87,6 +87,8 @@ class Follower:
     save_error: str = ""
     #: When the last walk began whose findings were handed over, unix nanoseconds.
     walked_ns: int = 0
+    #: What the run before this one left, until a walk has gone beyond it.
+    before: object = None
 
     async def run(self) -> None:
         """Follow the files until cancelled."""
@@ -115,10 +117,11 @@ class Follower:
         """Leave to the next run in this process where this one stands."""
         if self.walked_ns:
             loaded = checkpoint.Loaded(list(self.view.in_order()), self.walked_ns)
-            self.place.kept[MARKS] = Kept(self.plan.root.path, loaded)
+            self.before = Kept(self.plan.root.path, loaded)
+        self.place.kept[MARKS] = self.before
 
     async def _start(self) -> None:
-        kept = self.place.kept.pop(MARKS, None)
+        kept = self.before = self.place.kept.pop(MARKS, None)
         if isinstance(kept, Kept) and kept.root == self.plan.root.path:
             loaded = kept.loaded  # not older than what is written down
         else:

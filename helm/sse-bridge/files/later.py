@@ -9,8 +9,8 @@ import random
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import FrameType
 from typing import Final
 
 ERRORS: Final = {"502": "Bad Gateway", "503": "Service Unavailable", "504": "Gateway Timeout"}
@@ -48,7 +48,11 @@ class Later(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body.encode())
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Answer every method alike: `do_GET`, `do_POST` and so on are looked for here."""
+        if name.startswith("do_"):
+            return self.answer
+        raise AttributeError(name)
 
     def _error(self) -> int:
         """Return what went wrong: ingress-nginx says it in a header, Traefik in the path."""
@@ -86,7 +90,7 @@ class Server(ThreadingHTTPServer):
         """Say nothing of peers that go away."""
 
 
-def end(number: int, frame: FrameType | None) -> None:
+def end(*_: object) -> None:
     """End at SIGTERM, which does nothing by itself to the first process of a container."""
     sys.exit(0)
 

@@ -63,7 +63,13 @@ alb.ingress.kubernetes.io/unhealthy-threshold-count: "2"
 {{- define "sse-bridge.traefikRule" -}}
 {{- $rules := list (printf "PathPrefix(`%s`)" .Values.ingress.path) -}}
 {{- $hosts := list -}}
-{{- range .Values.ingress.hosts }}{{ $hosts = append $hosts (printf "Host(`%s`)" .) }}{{ end -}}
+{{- range .Values.ingress.hosts -}}
+{{- if hasPrefix "*." . -}}
+{{- $hosts = append $hosts (printf "HostRegexp(`^[^.]+%s$`)" (regexQuoteMeta (trimPrefix "*" .))) -}}
+{{- else -}}
+{{- $hosts = append $hosts (printf "Host(`%s`)" .) -}}
+{{- end -}}
+{{- end -}}
 {{- with $hosts }}{{ $rules = prepend $rules (printf "(%s)" (join " || " .)) }}{{ end -}}
 {{- join " && " $rules -}}
 {{- end -}}
@@ -88,10 +94,10 @@ alb.ingress.kubernetes.io/unhealthy-threshold-count: "2"
 {{- end }}
 {{- end -}}
 
-{{/* 200 and `retry`; the thousandths of the moment spread those who come back. */}}
+{{/* 200 and `retry`; the thousandths of the moment spread those who come back. Of the line ends Envoy takes one away. */}}
 {{- define "sse-bridge.envoyAnswer" -}}
 status_code: 200
 body_format_override:
   content_type: text/event-stream
-  text_format_source: { inline_string: "retry: {{ .Values.ingress.later.seconds }}%START_TIME(%3f)%\n\n" }
+  text_format_source: { inline_string: "retry: {{ .Values.ingress.later.seconds }}%START_TIME(%3f)%\n\n\n" }
 {{- end -}}

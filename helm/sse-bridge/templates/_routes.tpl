@@ -23,6 +23,9 @@ prestop: {{ .Values.drain.prestop }}s
 {{- if .Values.state.enabled }}
 state: {{ .Values.state.path }}
 {{- end }}
+{{- if and .Values.ingress.enabled (ne .Values.ingress.path "/") }}
+base: {{ .Values.ingress.path | quote }}
+{{- end }}
 {{- if eq .Values.mode "companion" }}
 upstream: {{ printf "http://127.0.0.1:%v" .Values.companion.port | quote }}
 {{- end }}

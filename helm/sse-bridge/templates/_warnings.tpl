@@ -29,8 +29,8 @@
 {{- if and .Values.state.enabled (ne .Values.mode "sidecar") (not $ingress.enabled) (eq (int .Values.replicas) 1) (not .Values.autoscaling.enabled) }}
 - With `state.enabled` and one replica there is a moment without any pod at each update: whatever is in front must answer streams with 200 and `retry` (see `ingress.preset`).
 {{- end }}
-{{- if and .Values.autoscaling.enabled .Values.autoscaling.subscribers }}
-- `autoscaling.subscribers` needs an adapter that offers `sse_bridge_subscribers` as a metric of pods.
+{{- if and .Values.autoscaling.enabled .Values.autoscaling.streams }}
+- `autoscaling.streams` needs an adapter that offers `sse_bridge_streams` as a metric of pods.
 {{- end }}
 {{- if and (eq .Values.mode "sidecar") (or .Values.sidecar.native .Values.drain.prestop) }}
 - Give your pods `terminationGracePeriodSeconds: {{ include "sse-bridge.grace" . }}`, and your container `lifecycle: { preStop: { sleep: { seconds: {{ .Values.drain.prestop }} } } }`: requests still come until load balancers have taken note.

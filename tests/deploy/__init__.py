@@ -1,0 +1,1 @@
+"""What deploys it beside the chart: the Compose file and the unit of systemd."""
