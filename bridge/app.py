@@ -156,6 +156,7 @@ class Bridge:
             hosts=Hosts(server.hosts, is_strict=True),
             routes=lambda: view.routes(works.endpoints, self.pump),
             sources=lambda: view.sources(works.intakes, self.health, self.streams),
+            applications=lambda: view.applications(works.behind.proxy),
             drain=self._drained,
             log=LogLevel(LOG).handle,
             reload=self.reloader.reload,

@@ -3,7 +3,6 @@
 import contextlib
 import random
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Self
 
 from bridge.bus import Bus
@@ -95,4 +94,4 @@ def _tracing(terms: observed.Traces, kind: Callable[[str], str | None]) -> Traci
 
     headers = {name: value if isinstance(value, str) else value.reveal() for name, value in terms.headers.items()}
     collector = Collector(terms.url, headers)
-    return Traces(collector, terms.sample, kind, uniform=random.uniform, version=version("sse-bridge"))
+    return Traces(collector, terms.sample, kind, uniform=random.uniform)

@@ -254,6 +254,7 @@ class Route:
             return [(wire.encode(f"{epoch}-{number}", name, part), False) for number, part in numbered]
         if self.terms.oversize == "skip":
             return [(skipped(), True)]
+        self.meter.gaps["oversize"] += 1
         return [(cut(data, name, id, self._limit), False)]
 
     def _deletes(self, event: Event) -> bool:

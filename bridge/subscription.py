@@ -13,7 +13,7 @@ Nothing here awaits: a cursor opened at one instant and the channel's head of th
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from bridge import chain, wire
 from bridge.chain import Where, nowhere
@@ -21,28 +21,12 @@ from bridge.channel import Channel
 from bridge.event import Reason, Record
 from bridge.eventid import EventId
 from bridge.position import MAX_TEXT, Position
+from bridge.want import Replay, Want
 
 __all__ = ["EventId", "Replay", "Start", "Subscription", "Want"]
 
 #: `start` of a route: a word, or the last N events.
 Start = Literal["live", "earliest", "snapshot"] | int
-
-
-class Want(NamedTuple):
-    """What a subscriber asked for when it connected."""
-
-    #: The last id it saw; None or "" on a first connect.
-    last_event_id: str | None = None
-    #: Unix seconds.
-    since: float | None = None
-    last: int | None = None
-
-
-class Replay(NamedTuple):
-    """How far a resume may go before the client has to come back for the rest."""
-
-    events: int = 10_000
-    bytes: int = 16 * 1024 * 1024
 
 
 class Subscription:
@@ -63,6 +47,7 @@ class Subscription:
         "left",
         "missed",
         "slow",
+        "told",
     )
 
     def __init__(
@@ -88,6 +73,8 @@ class Subscription:
         self._is_between = True  # the last record read was no part of an event whose id is still to come
         #: Events read so far, and events that this subscriber was told to have missed.
         self.delivered = self.missed = 0
+        #: Gaps and notices read so far.
+        self.told = 0
         #: What a resume may still read before it must come back; None when it may go on for ever.
         self.left: Replay | None = None
 
@@ -198,7 +185,9 @@ class Subscription:
 
     def _take(self, records: Sequence[Record]) -> bytes:
         data = b"".join([record.frame for record in records])
-        self.delivered += sum(not record.is_control for record in records)
+        events = sum(not record.is_control for record in records)
+        self.delivered += events
+        self.told += len(records) - events
         if self.left is not None:
             self._is_between = not records or records[-1].is_control or chain.moves(records[-1])
             # A resume that reached the head is a live subscriber like any other.
@@ -212,6 +201,7 @@ class Subscription:
             self._cut = 0
             table = self.channel.table
             is_torn = self._is_whole and table is not None and table.evicted > self._evicted
+            self.told += is_torn
             gap = self.gap("evicted", None, None, None) if is_torn else b""
             return gap + self.read(limit)
         self._seen = records[-1].seq
@@ -282,6 +272,7 @@ class Subscription:
         channel = self.channel
         # Of a table only the latest is known, not how many there were.
         missed = None if self._cut else self.count_missed()
+        self.told += 1
         self._ordinal, self._cut = channel.first, 0
         if self._start == "snapshot" and (newest := channel.newest) is not None:
             self._begin_snapshot(newest.seq)

@@ -5,6 +5,7 @@ from typing import Final
 
 from bridge.gateway import listing
 from bridge.gateway.endpoint import Endpoint
+from bridge.gateway.proxy.proxy import Application, Proxy
 from bridge.gateway.pump import Pump
 from bridge.gateway.stream import Streams
 from bridge.intake import Intake
@@ -33,6 +34,26 @@ def _route(endpoint: Endpoint, pump: Pump) -> dict[str, object]:
         "history": {"channels": len(channels), "bytes": sum(channel.bytes for channel in channels)},
         "skipped": dict(route.skipped),
         "list": endpoint.listing.path if endpoint.listing is not None else None,
+    }
+
+
+def applications(proxy: Proxy | None) -> list[dict[str, object]]:
+    """Return how each application behind us is."""
+    return [_application(each) for each in proxy.applications] if proxy is not None else []
+
+
+def _application(application: Application) -> dict[str, object]:
+    target, health, there = application
+    state = "not asked"
+    if health is not None:
+        state = "starting" if not health.is_asked else "up" if health.hindrance is None else "down"
+    return {
+        "path": target.prefix or "/",
+        "address": f"unix:{target.socket}" if target.socket is not None else target.authority,
+        "state": state,
+        "error": health.hindrance if health is not None and state == "down" else None,
+        "health": target.health,
+        "open": there,
     }
 
 

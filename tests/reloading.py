@@ -17,6 +17,11 @@ from bridge.config.load import load
 from bridge.reload import Outcome
 from tests.support import DEADLINE, SERVER, Client, Served, nothing_left, until
 
+#: One pushed source, with one route and with two.
+PUSHED = "sources: {p: {kind: push}}\n"
+ONE = f"{PUSHED}routes: {{/p: {{from: p}}}}\n"
+TWO = f"{PUSHED}routes: {{/p: {{from: p}}, /q: {{from: p}}}}\n"
+
 #: Seconds before a tab comes back.
 PAUSE = 0.005
 

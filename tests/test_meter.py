@@ -25,12 +25,12 @@ def test_what_is_written_counts_once_for_each_subscriber() -> None:
 
 
 def test_gaps_are_read_out_of_what_is_written() -> None:
-    """Each gap counts by its reason, for each reader, wherever it stands in a batch."""
+    """Each gap counts by its reason, for each reader, wherever it stands."""
     meter = Meter()
     slow, evicted = Subscription.gap("slow", 3, None, None), Subscription.gap("evicted", None, "e-1", "e-9")
-    meter.wrote(slow + wire.encode("e-2", "", "x") + evicted, 1, 3)
-    meter.wrote(wire.retry(1_000) + evicted)
-    meter.wrote(cut(b"x" * 100, "", "e-3", 10), 1, 2)
+    meter.tell(slow + wire.encode("e-2", "", "x") + evicted, 3)
+    meter.tell(wire.retry(1_000) + evicted)
+    meter.tell(cut(b"x" * 100, "", "e-3", 10), 2)
     assert meter.gaps == {"slow": 3, "evicted": 4, "oversize": 2}
 
 
@@ -38,8 +38,8 @@ def test_gaps_are_read_out_of_what_is_written() -> None:
 def test_no_data_looks_like_a_gap(text: str) -> None:
     """Nothing that a producer sends is counted as a gap of ours."""
     meter = Meter()
-    meter.wrote(wire.encode("e-1", "x", f'{text}\nevent: bridge.gap\ndata: {{"reason":"slow"}}'), 1)
-    meter.wrote(wire.encode("e-1", "x", 'event: bridge.gap\r\ndata: {"reason":"slow"}'), 1)
+    meter.tell(wire.encode("e-1", "x", f'{text}\nevent: bridge.gap\ndata: {{"reason":"slow"}}'))
+    meter.tell(wire.encode("e-1", "x", 'event: bridge.gap\r\ndata: {"reason":"slow"}'))
     assert not meter.gaps
 
 

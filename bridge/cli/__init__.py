@@ -34,7 +34,9 @@ File = Annotated[
 ]
 Level = Annotated[
     str | None,
-    typer.Option(help="The least that is logged: debug, info, warning or error. It beats the file.", show_default=False),
+    typer.Option(
+        help="The least that is logged: debug, info, warning or error. It beats the file.", show_default=False
+    ),
 ]
 Format = Annotated[
     str | None,
@@ -127,7 +129,7 @@ def drain(
     ] = None,
     within: Annotated[
         str | None,
-        typer.Option(help="How long to wait, for example 20s. Default: `prestop`, `drain` and 5s.", show_default=False),
+        typer.Option(help="How long to wait, for example 20s. Default: until the drain is over.", show_default=False),
     ] = None,
 ) -> None:
     """Have the running bridge tell its streams to come back elsewhere, and wait for their end: a preStop hook."""
@@ -146,7 +148,7 @@ def demo(log_level: Level = "warning", log_format: Format = None) -> None:
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0913  each is an option
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -164,9 +166,7 @@ def serve(
     _end_on_sigterm()
     from bridge.cli.serve import run as command
 
-    raise typer.Exit(command(
-        sources, listen=listen, admin=admin, log=(log_level, log_format), anonymous=anonymous
-    ))
+    raise typer.Exit(command(sources, listen=listen, admin=admin, log=(log_level, log_format), anonymous=anonymous))
 
 
 @app.command()

@@ -8,16 +8,17 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bridge.cli.ask import Answered, AskError, address, ask, server_of
-from bridge.cli.run import FAILED, OK, REFUSED, say
-from bridge.config.server import Server
-from bridge.config.types import Address
-from bridge.units import seconds
+from bridge.cli.ask import Answered, AskError, Place, admin_of, ask, place_of
+
+OK: Final = 0
+FAILED: Final = 1
+REFUSED: Final = 2
 
 PATH: Final = "/-/drain"
 
-#: Seconds beyond `prestop` and `drain` for the answer to come.
-MARGIN: Final = 5.0
+#: Seconds to wait where nothing else is said: the longest `prestop` and the longest `drain` that there are. The bridge
+#: answers at the end of its own.
+LONGEST: Final = 2 * 3_600.0 + 60.0
 
 _DONE: Final = 200
 
@@ -28,42 +29,41 @@ def run(file: Path, *, admin: str | None = None, within: str | None = None) -> i
     Nobody to ask is a failure, although a hook's failure stops nothing and is but an event of the pod: a hook that asks
     at a wrong address would else do nothing for ever, and nobody would know.
     """
-    wait = seconds(within) if within is not None else None
-    if within is not None and not wait:
-        say("--within: expected a duration such as 20s or 1m")
-        return REFUSED
     try:
-        place, server = _found(file, admin)
+        wait = _wait(within)
+        place = place_of(admin) if admin is not None else admin_of(file)
     except AskError as error:
-        say(str(error))
-        return REFUSED
+        return _said(str(error), REFUSED)
     try:
-        answer = ask(place, "POST", PATH, within=wait or server.prestop + server.drain + MARGIN)
+        answer = ask(place, "POST", PATH, within=wait)
     except TimeoutError:
         sys.stdout.write("the time is over, and the drain goes on\n")
         return OK
     except AskError as error:
-        say(f"{error}: is there a bridge, and is `server.admin` of {file} its admin port?")
-        return FAILED
+        return _said(f"{error}: is there a bridge, and is this its admin port (`server.admin`)?", FAILED)
     return _told(answer, place)
 
 
-def _found(file: Path, admin: str | None) -> tuple[Address, Server]:
-    """Return whom to ask, and how long a drain takes; a file that cannot be read matters where it alone can tell."""
-    if admin is None:
-        server = server_of(file)
-        return server.admin, server
-    place = address(admin)
-    try:
-        return place, server_of(file)
-    except AskError:
-        return place, Server()
+def _wait(within: str | None) -> float:
+    if within is None:
+        return LONGEST
+    # It loads the models, which take longer than all else here.
+    from bridge.units import seconds  # noqa: PLC0415
+
+    found = seconds(within)
+    if not found:
+        raise AskError("--within: expected a duration such as 20s or 1m")
+    return found
 
 
-def _told(answer: Answered, place: Address) -> int:
+def _told(answer: Answered, place: Place) -> int:
     if answer.status != _DONE:
-        say(f"{place}: {answer.status} {answer.body.decode(errors='replace').strip()}")
-        return FAILED
+        return _said(f"{place}: {answer.status} {answer.body.decode(errors='replace')}".rstrip(), FAILED)
     drained = json.loads(answer.body)
     sys.stdout.write(f"told {drained['told']} streams; {drained['left']} of them had to be cut\n")
     return OK
+
+
+def _said(words: str, code: int) -> int:
+    sys.stderr.write(f"{words}\n")
+    return code

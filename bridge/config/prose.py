@@ -75,16 +75,21 @@ What `server.admin` answers. It asks for no token, and answers to localhost, its
 | `/` | `GET` | The console: every route, live. |
 | `/-/routes` | `GET` | The routes as JSON: their addresses and sources, what they hold, how many listen. |
 | `/-/sources` | `GET` | The sources as JSON: their states, what is wrong in words, what they have counted. |
+| `/-/applications` | `GET` | The applications behind as JSON: how each is, and the requests on their way to it. |
 | `/-/view/…` | `GET` | A stream or a list of the public port, by its path: `/-/view/clock` is `/clock`. |
 | `/-/push/…` | `POST`, `DELETE` | What a `push` source takes: `/-/push/{source}/{subject}`. |
 | `/-/live` | `GET` | 200 as long as the process turns. |
 | `/-/started` | `GET` | 200 once the file is loaded and the listeners are up. It waits for no broker or application. |
 | `/-/ready` | `GET` | 200 if new connections are welcome, else 503 and why, one reason a line. |
+| `/-/metrics` | `GET` | What is counted, for Prometheus (docs/metrics.md has each), in the format that it asks for. |
+| `/-/log` | `GET`, `PUT` | The log's level, and another for a while: `{"level": "debug", "for": "10m"}`. |
+| `/-/reload` | `GET`, `POST` | `POST` reads the file again: 200 with what has changed, or 422 with `problems`, and then nothing has. `GET` tells what came of the last time, and which removed routes still answer (`leaving`). |
 | `/-/drain` | `POST` | Drains as SIGTERM does, and then goes on; at its end it answers `{"told":…,"left":…}`. |
 
-`/-/live`, `/-/started` and `/-/ready` are on `server.health` too. An application that waits for the bridge asks for
-`/-/started`: with `upstream.health` the bridge is not ready before the application is. Of a drain's streams `told` were
-asked to come back, and `left` of those were cut at its end; `sse-bridge drain` asks for it in a preStop hook.
+`/-/live`, `/-/started`, `/-/ready` and `/-/metrics` are on `server.health` too. An application that waits for the
+bridge asks for `/-/started`: with `upstream.health` the bridge is not ready before the application is. Of a drain's
+streams `told` were asked to come back, and `left` of those were cut at its end; `sse-bridge drain` asks for it in a
+preStop hook.
 """
 
 SOURCES: Final = """\

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from bridge.config import unbuilt
 from bridge.config.model import Cors, Feed, Heartbeat, History, Listing, Policy, RouteKeys, SourceKeys
+from bridge.config.observed import Canary, Log, Traces
 from bridge.config.prose import ADMIN, INTRODUCTION, ROUTES, SOURCES, TOP, UPSTREAMS, names
 from bridge.config.schema import default_of, name_of, schema
 from bridge.config.server import Limits, Reload, Replay, Server
@@ -44,6 +45,9 @@ def parts() -> Iterator[Part]:
     """Yield the tables in the order of the page."""
     yield Part("server", Server, _doc(Server))
     yield Part("reload", Reload, _doc(Reload))
+    yield Part("log", Log, _doc(Log))
+    yield Part("traces", Traces, _doc(Traces))
+    yield Part("canary", Canary, _doc(Canary))
     yield Part("upstream", Upstream, _doc(Upstream))
     yield Part("upstreams", PrefixedUpstream, UPSTREAMS, frozenset(Upstream.model_fields))
     yield Part("limits", Limits, _doc(Limits))

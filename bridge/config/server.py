@@ -78,8 +78,8 @@ class Server(Model):
     )
     health: Listen | None = Field(
         None,
-        description="A listener of its own for `/-/live`, `/-/ready` and `/-/started`, which give out no data. "
-        "Without it they are on `admin` alone.",
+        description="A listener of its own for `/-/live`, `/-/ready`, `/-/started` and `/-/metrics`, which give out "
+        "no event. Without it they are on `admin` alone.",
         examples=[":9091"],
     )
     admin: Listen = Field(
@@ -165,8 +165,8 @@ class Server(Model):
     )
     canary: Annotated[Annotated[Canary, Short("every", Duration)] | None, Off()] = Field(
         None,
-        description="A probe through the whole path, over a connection to our own public port: how often, or a "
-        "mapping. Its failing makes `/-/ready` say no.",
+        description="A probe through the whole path, over a connection to our own public port: how often, 1s to 1h, "
+        "or a mapping. Its failing makes `/-/ready` say no.",
         examples=["10s", {"every": "10s", "within": "2s"}],
     )
 

@@ -1,5 +1,6 @@
 // The console: the list of routes on one side, the streams that one watches on the other.
 
+import { refreshApplications } from "./applications.js";
 import { Panel } from "./panel.js";
 import { refreshSources } from "./sources.js";
 import { element, plain } from "./text.js";
@@ -21,6 +22,7 @@ async function refresh() {
     if (!response.ok) throw new Error(`answered ${response.status}`);
     list(await response.json());
     await refreshSources();
+    await refreshApplications();
     health("running");
   } catch {
     health("unreachable");

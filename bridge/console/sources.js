@@ -54,7 +54,7 @@ function block({ captures = {}, ...rest }) {
   return facts;
 }
 
-function add(list, name, value) {
+export function add(list, name, value) {
   if (value === null || value === undefined || value === "") return;
   const row = element("div");
   const told = element("dd");

@@ -12,7 +12,6 @@ nothing here can push, reload or drain: of the admin port only two documents pas
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
-from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
@@ -26,7 +25,7 @@ AT: Final = "/console"
 #: What a newcomer sees at once: a log that grows, a table, a clock and notices. A browser has connections for one more.
 OPENED: Final = ("/logs/api", "/orders", "/notices", "/clock")
 
-FRONT: Final = f"{AT}/#{urlencode([('open', path) for path in OPENED])}"
+FRONT: Final = f"{AT}/#{'&'.join(f'open={path}' for path in OPENED)}"
 
 _DOCUMENTS: Final = ("/-/routes", "/-/sources")
 

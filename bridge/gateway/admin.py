@@ -22,6 +22,7 @@ from bridge.gateway.public import OURS, PUSH, Ingest, Public
 VIEW: Final = "/-/view"
 ROUTES: Final = "/-/routes"
 SOURCES: Final = "/-/sources"
+APPLICATIONS: Final = "/-/applications"
 DRAIN: Final = "/-/drain"
 RELOAD: Final = "/-/reload"
 LOG: Final = "/-/log"
@@ -69,6 +70,8 @@ class Admin:
     #: The routes, and the sources, as documents.
     routes: Callable[[], object]
     sources: Callable[[], object]
+    #: The applications behind us, as a document.
+    applications: Callable[[], object]
     #: Ends all streams, or waits for that end; what came of it, as a document.
     drain: Callable[[], Awaitable[object]]
     #: Reads the configuration again; what came of it. And how it stands with that, as a document.
@@ -119,9 +122,9 @@ class Admin:
         return reply.json(document, status=422 if found.problems else 200)
 
     def _document(self, request: web.BaseRequest, path: str) -> web.Response:
-        documents = {ROUTES: self.routes, SOURCES: self.sources}
+        documents = {ROUTES: self.routes, SOURCES: self.sources, APPLICATIONS: self.applications}
         if path not in documents:
-            return reply.text(404, f"here are {ROUTES}, {SOURCES}, {VIEW}/… and {PUSH}/…")
+            return reply.text(404, f"here are {ROUTES}, {SOURCES}, {APPLICATIONS}, {VIEW}/… and {PUSH}/…")
         if request.method not in {"GET", "HEAD"}:
             return reply.refused("GET, HEAD")
         return reply.json(documents[path]())

@@ -121,13 +121,15 @@ class Pump:
                 cursor.count_missed()
                 self.bye(subscriber, "slow")
                 return
-            before = cursor.delivered
+            events, told = cursor.delivered, cursor.told
             frames = cursor.read(BATCH)
             if not frames:
                 self._join(subscriber, audience)
                 return
             connection.send(frames)
-            audience.meter.wrote(frames, cursor.delivered - before)
+            audience.meter.wrote(frames, cursor.delivered - events)
+            if cursor.told > told:
+                audience.meter.tell(frames)
             if cursor.is_spent:
                 self.bye(subscriber, "replay_bound")
                 return
@@ -196,7 +198,10 @@ class Pump:
             records = channel.read(audience.position, BATCH)
             events = sum(not record.is_control for record in records)
             began = self.tracer.now() if self.tracer is not None else 0
-            readers = self._write(audience, b"".join([record.frame for record in records]), events)
+            frames = b"".join([record.frame for record in records])
+            readers = self._write(audience, frames, events)
+            if events < len(records):
+                audience.meter.tell(frames, readers)
             if self.tracer is not None:
                 self.tracer.written(channel, records, readers, began)
             audience.meter.latency.observe(records, self._now(), readers)

@@ -226,6 +226,7 @@ class Streams:
         self._write_first(subscriber.connection, begin, wire.retry(subscriber.retry) + opening.frames, opening.shared)
         subscriber.meter.opened += 1
         subscriber.meter.wrote(opening.frames, subscriber.subscription.delivered)
+        subscriber.meter.tell(opening.frames)
         subscriber.meter.bytes += len(opening.shared)
         pieces = opening.pieces
         if pieces is None:
@@ -264,6 +265,7 @@ class Streams:
                 events = piece.frames.count(b"\nid: ") + piece.frames.startswith(b"id: ")
                 subscriber.subscription.delivered += events
                 subscriber.meter.wrote(piece.frames, events)
+                subscriber.meter.tell(piece.frames)
                 if piece.is_last:
                     self._pump.end(subscriber)
                 elif piece.bye:

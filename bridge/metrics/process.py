@@ -116,7 +116,8 @@ PROCESS: Final[Section[Live]] = Section(
             "streams_accepted",
             "counter",
             "Connects that became a stream.",
-            "Its rate is that of connects of all routes, of those that are gone by now too.",
+            "Its rate is that of connects of all routes, of those that are gone by now too; the canary's are among "
+            "them.",
             lambda live: live.streams.accepted,
         ),
         Metric(

@@ -116,7 +116,8 @@ ROUTES: Final[Section[RouteView]] = Section(
             "bridge.gap events written, once for each subscriber, by reason.",
             "What was lost, as subscribers were told. `slow`: they took less than came; `evicted`: history is too "
             "short for how long they were away; `epoch`: they came from another run of the process or another replica; "
-            "`oversize`: events above `limits.event`; the others are losses of the source.",
+            "`oversize`: events above `limits.event` (one that is truncated counts once, not for each subscriber); "
+            "the others are losses of the source.",
             lambda view: _counts(GAPS, view.route.meter.gaps),
             "reason",
         ),

@@ -27,6 +27,7 @@ EVERY: Final = 1.0
 TIMEOUT: Final = 5.0
 
 REDIRECTS: Final = range(300, 400)
+REFUSED: Final = 400
 
 
 class Collector:
@@ -79,11 +80,13 @@ class Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
+        # One request a second needs no connection that is kept, and none is left behind at the end.
+        self.headers["Connection"] = "close"
         #: Why the last request failed, in words.
         self.trouble = "the collector did not answer"
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request; a redirect is an error."""
+        """Send a request; a redirect is a refusal."""
         try:
             response = super().request(*args, **kwargs)
         except requests.RequestException as error:
@@ -92,8 +95,7 @@ class Session(requests.Session):
         if not response.ok or response.status_code in REDIRECTS:
             self.trouble = f"the collector answers {response.status_code}"
         if response.status_code in REDIRECTS:
-            response.close()
-            raise requests.TooManyRedirects(self.trouble)
+            response.status_code = REFUSED  # the exporter would take it for a success
         return response
 
 

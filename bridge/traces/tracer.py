@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Final, NamedTuple
 
 from opentelemetry.context import Context
@@ -73,7 +74,6 @@ class Traces:
         kind: Callable[[str], str | None],
         *,
         uniform: Callable[[float, float], float],
-        version: str,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """`kind` tells the kind of a source; what has none, as our own canary, is not traced."""
@@ -86,15 +86,16 @@ class Traces:
         self._uniform = uniform
         self._steady = steady
         self._propagator = TraceContextTextMapPropagator()
+        ours = version("sse-bridge")
         # Whether a message without a parent is sampled is drawn before anything is made of it.
         self._provider = TracerProvider(
             sampler=ParentBased(root=ALWAYS_ON),
-            resource=service(version),
+            resource=service(ours),
             span_limits=SpanLimits(max_span_attribute_length=MAX_ATTRIBUTE),
             shutdown_on_exit=False,
         )
         self._provider.add_span_processor(collector.processor)
-        self._tracer = self._provider.get_tracer("sse-bridge", version)
+        self._tracer = self._provider.get_tracer("sse-bridge", ours)
         self._routed: list[Routed] = []
         self._waiting: dict[Channel, deque[Waiting]] = {}
         self._count = 0

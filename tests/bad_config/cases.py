@@ -235,7 +235,7 @@ UNBUILT: Final = (
     ),
     *(
         bad(f"server's {key}", f"`{key}` is not built yet", server(f"{{ §{key}: HUNTER2 }}"))
-        for key in ("canary", "workers")
+        for key in ("workers",)
     ),
     bad("positions of a source without", "has no positions", route("{ from: users, ids: §position }")),
     bad(

@@ -1,7 +1,7 @@
 """The chart, as Helm renders it."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -29,15 +29,16 @@ def helm() -> Path:
 
 def run(*arguments: str | Path, values: Mapping[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
     """Run Helm with values on its standard input."""
+    given = ["--values=-"] if values is not None else []
     text = yaml.safe_dump(dict(values or {}))
     return subprocess.run(
-        [helm(), *arguments, "--values=-"], input=text, capture_output=True, text=True, check=False, timeout=60
+        [helm(), *arguments, *given], input=text, capture_output=True, text=True, check=False, timeout=60
     )
 
 
-def text_of(values: Mapping[str, Any], *, chart: Path = CHART, more: Sequence[str] = ()) -> str:
+def text_of(values: Mapping[str, Any], *, chart: Path = CHART) -> str:
     """Render to text."""
-    done = run("template", RELEASE, chart, f"--namespace={NAMESPACE}", *more, values=values)
+    done = run("template", RELEASE, chart, f"--namespace={NAMESPACE}", values=values)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

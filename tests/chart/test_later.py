@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,55 @@ def test_a_connection_serves_several_requests(port: int) -> None:
         connection.request("GET", "/", headers=STREAM)
         assert connection.getresponse().read().startswith(b"retry")
     connection.close()
+
+
+#: What ingress-nginx makes of `custom-http-errors` and `default-backend`, in short: an error goes to a location of its
+#: own, which asks the service and passes its answer on, status included.
+INGRESS_NGINX = """
+pid {folder}/pid; error_log stderr; events {{}}
+http {{
+    access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
+    fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_intercept_errors on;
+            error_page 502 = @custom_later_502;
+            proxy_pass http://127.0.0.1:{nobody};
+        }}
+        location @custom_later_502 {{
+            internal;
+            proxy_intercept_errors off;
+            proxy_set_header X-Code 502;
+            proxy_set_header X-Format $http_accept;
+            rewrite (.*) / break;
+            proxy_pass http://127.0.0.1:{later};
+        }}
+    }}
+}}
+"""
+
+
+@pytest.mark.live
+def test_ingress_nginx_passes_the_answer_on(tmp_path: Path, free_ports: Callable[[], int], port: int) -> None:
+    """Nobody is behind it: streams get 200, all else the error."""
+    front = free_ports()
+    config = tmp_path / "nginx.conf"
+    text = INGRESS_NGINX.format(folder=tmp_path, port=front, nobody=free_ports(), later=port)
+    config.write_text(text, "utf-8")
+    process = subprocess.Popen(["nginx", "-c", config, "-g", "daemon off; master_process off;"])
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not is_open(front):
+            assert time.monotonic() < deadline
+        response, body = ask(front, "GET", "/plants/oslo", Origin=ORIGIN, **STREAM)
+        assert (response.status, response.headers["Content-Type"]) == (200, "text/event-stream")
+        assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert body.startswith("retry: 5")
+        assert ask(front, "GET", "/plants/oslo", Accept="text/html")[0].status == 502
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
 
 
 def test_its_container_is_told_what_the_values_say() -> None:

@@ -21,7 +21,6 @@ from tests.chart.rendering import (
     render,
     rendered_set,
     run,
-    text_of,
 )
 from tests.chart.schemas import complaints, versions
 
@@ -145,15 +144,7 @@ def test_another_name_for_the_dependency_does_no_harm(app: Path, tmp_path: Path)
     (chart / "values.yaml").write_text(values, "utf-8")
     deployment = chart / "templates/deployment.yaml"
     deployment.write_text(deployment.read_text("utf-8").replace('"sse-bridge" "drain"', '"streams" "drain"'), "utf-8")
-    found = documents(
-        text_of(
-            {
-                "streams": {"ports": {"public": 8123}},
-            },
-            chart=chart,
-            more=[],
-        ).replace("${LISTEN}", ":8123")
-    )
+    found = render({"streams": {"ports": {"public": 8123}}}, chart=chart)
     assert bridge_of(one(found, "Deployment"))["ports"][0]["containerPort"] == 8123
 
 
@@ -312,6 +303,18 @@ def test_every_selector_selects_pods_that_there_are() -> None:
         ]
         for selector in selectors:
             assert sum(selector.items() <= given.items() for given in labels) == 1
+
+
+def test_your_labels_beat_ours_but_for_those_that_select() -> None:
+    """No label is there twice, and no selector loses its pods."""
+    mine = {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/name": "shop", "team": "a"}
+    found = render({"labels": mine, "podLabels": mine})
+    for labels in (
+        one(found, "Service")["metadata"]["labels"],
+        one(found, "Deployment")["spec"]["template"]["metadata"]["labels"],
+    ):
+        assert (labels["app.kubernetes.io/part-of"], labels["team"]) == ("shop", "a")
+        assert labels["app.kubernetes.io/name"] == "sse-bridge"
 
 
 def test_names_stay_within_what_kubernetes_takes() -> None:

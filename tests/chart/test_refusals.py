@@ -35,6 +35,7 @@ BY_SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
     "a drain of a day": ({"drain": {"seconds": 86_400}}, "at '/drain/seconds'"),
     "a mount that many write": ({"state": {"accessMode": "ReadWriteMany"}}, "at '/state/accessMode'"),
     "routes that are a list": ({"routes": []}, "at '/routes'"),
+    "a path that ends a rule": ({"ingress": {"path": "/a`) || Host(`b"}}, "at '/ingress/path'"),
     "a host with a scheme": ({"ingress": {"hosts": ["https://a"]}}, "at '/ingress/hosts/0'"),
 }
 
@@ -49,6 +50,12 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     "somebody's pods beside a gateway": ({"sidecar": {"selector": {"a": "b"}}}, "whose pods?"),
     "logs that nobody writes": ({"logs": {"enabled": True}}, "extraVolumes"),
     "a number of somebody's pods": ({"mode": "sidecar", "autoscaling": {"enabled": True}}, "your chart's"),
+    "all origins and one more": (
+        {"ingress": {"later": {"origins": ["*", "https://a"]}}},
+        "`*` stands alone",
+    ),
+    "pods that could never be replaced": ({"rollout": {"surge": 0}}, "both 0"),
+    "more at least than at most": ({"autoscaling": {"enabled": True, "min": 11}}, "min is more than max"),
     "two ports that are one": ({"ports": {"public": 9090}}, "must be three"),
     "an application on the bridge's port": (
         {"mode": "companion", "companion": {"image": {"repository": "a"}, "port": 8080}},

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bridge.config.load import load
 from bridge.config.model import Config
-from tests.chart.rendering import RELEASE, SETS, Documents, bridge_of, one, render, rendered_set
+from tests.chart.rendering import CHART, EXAMPLE, RELEASE, ROOT, SETS, Documents, bridge_of, one, render, rendered_set
 
 ROUTES = f"{RELEASE}-sse-bridge-routes"
 
@@ -22,10 +23,14 @@ def loaded(found: Documents, folder: Path, monkeypatch: pytest.MonkeyPatch) -> C
         if document["kind"] in {"Deployment", "StatefulSet"} and not document["metadata"]["name"].endswith("-later"):
             for variable in bridge_of(document)["env"]:
                 monkeypatch.setenv(variable["name"], variable.get("value", "a secret"))
+    return read(one(found, "ConfigMap", ROUTES)["data"]["routes.yaml"], folder)
+
+
+def read(text: str, folder: Path) -> Config:
+    """Load a text, with folders of the test's own in place of the mounts."""
     for name in ("secrets", "logs"):
         (folder / name).mkdir()
     (folder / "secrets/mqtt").write_text("a secret", "utf-8")
-    text = one(found, "ConfigMap", ROUTES)["data"]["routes.yaml"]
     text = text.replace("/run/secrets/sse-bridge", str(folder / "secrets")).replace(
         "/var/log/app", str(folder / "logs")
     )
@@ -45,6 +50,41 @@ def test_the_bridge_takes_the_configuration(name: str, tmp_path: Path, monkeypat
     assert (server.listen[0].port, server.health.port, server.admin.port) == ports
     assert server.admin.is_loopback
     assert not server.listen[0].is_loopback
+    assert [str(note) for note in config.notes] == []
+
+
+#: What a pod of the chart has by default.
+VARIABLES = {
+    "LISTEN": ":8080",
+    "HEALTH": ":9091",
+    "ADMIN": "127.0.0.1:9090",
+    "DRAIN": "10s",
+    "PRESTOP": "5s",
+    "LOGS": "/var/log/app",
+    "UPSTREAM": "http://127.0.0.1:3000",
+}
+
+
+def _texts() -> dict[str, str]:
+    values = yaml.safe_load((EXAMPLE / "values.yaml").read_text("utf-8"))
+    readme = (CHART / "README.md").read_text("utf-8").partition("```yaml\n")[2].partition("```")[0]
+    bases = {f"the base {mode}": f"deploy/kustomize/{mode}/routes.yaml" for mode in ("gateway", "companion")}
+    return {
+        "the example chart": values["sse-bridge"]["routes"],
+        "the README": yaml.safe_load(readme)["routes"],
+        **{name: (ROOT / path).read_text("utf-8") for name, path in bases.items()},
+    }
+
+
+@pytest.mark.parametrize("name", _texts())
+def test_the_bridge_takes_the_texts_that_users_start_from(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the variables of the pod."""
+    for key, value in VARIABLES.items():
+        monkeypatch.setenv(key, value.replace("/var/log/app", str(tmp_path / "logs")))
+    config = read(_texts()[name], tmp_path)
+    assert config.server.health is not None
     assert [str(note) for note in config.notes] == []
 
 

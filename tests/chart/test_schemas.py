@@ -1,8 +1,10 @@
 """What is rendered is what Kubernetes takes, for each set of values in values/."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.chart.rendering import CHART, SETS, kinds, rendered_set, run, value_set
+from tests.chart.rendering import CHART, SETS, kinds, render, rendered_set, run, value_set
 from tests.chart.schemas import complaints, is_own, versions
 
 #: Kinds that are not Kubernetes' own; each has a schema from the Go module of its project, so none is only rendered.
@@ -35,6 +37,14 @@ def test_no_field_is_unknown_or_wrong(name: str, version: str) -> None:
 def test_three_versions_of_kubernetes_are_looked_at() -> None:
     """The newest three that there are schemas for."""
     assert len(versions()) == 3
+
+
+def test_a_package_of_the_chart_renders_the_same(tmp_path: Path) -> None:
+    """Nothing that a template reads is left out of it."""
+    done = run("package", CHART, f"--destination={tmp_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (package,) = tmp_path.iterdir()
+    assert render(value_set("ingress-nginx"), chart=package) == rendered_set("ingress-nginx")
 
 
 def test_there_are_a_dozen_sets_and_more() -> None:

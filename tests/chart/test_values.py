@@ -38,7 +38,7 @@ WATCHED: Final[Values] = {
 
 #: For each value: where it matters, and another one.
 CASES: Final[dict[str, tuple[Values, Any]]] = {
-    "mode": (COMPANION, "gateway"),
+    "mode": (GATEWAY, "sidecar"),
     "nameOverride": (GATEWAY, "other"),
     "fullnameOverride": (GATEWAY, "other"),
     "labels": (GATEWAY, {"a": "b"}),

@@ -1,6 +1,7 @@
 """What is written from the chart, or copied into it, is as it should be; and the Kustomize bases build."""
 
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ def built(folder: Path) -> str:
     done = subprocess.run([helm().parent / "kustomize", "build", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_the_chart_installs_the_version_of_the_tree() -> None:
+    """Whoever raises one raises the other."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    assert chart["appVersion"] == project["version"]
 
 
 @pytest.mark.parametrize("script", ["chart-readme", "manifests"])

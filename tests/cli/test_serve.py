@@ -1,15 +1,16 @@
 """`sse-bridge serve`: what arguments become, and what is said of those that become nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from bridge.cli import app
 from bridge.cli.arguments import MAX_NAME, MAX_SOURCES, ArgumentError, wanted
 from bridge.cli.serve import configured, run
 from bridge.errors import ConfigError
+from bridge.telemetry import LOG
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,7 @@ def in_folder(tmp_path, monkeypatch):
         (tmp_path / "logs" / f"{name}.log").touch()
     yield
     # The log was set up for this test's standard error, which is gone after it.
-    structlog.reset_defaults()
+    LOG.reset()
 
 
 def routes(*arguments: str) -> list[str]:
@@ -29,9 +30,9 @@ def routes(*arguments: str) -> list[str]:
     return list(configured(wanted(arguments), "127.0.0.1:0", "127.0.0.1:0").routes)
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str, **options: str) -> str:
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, **options: Any) -> str:
     """Return what is said of arguments that are refused."""
-    given = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "level": "warning"} | options
+    given = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "log": ("warning", None)} | options
     assert run(list(arguments), **given) == 2
     return capsys.readouterr().err
 
@@ -113,7 +114,7 @@ def test_options_are_told_by_their_names(capsys):
     """An address that cannot be listened on, or only by everyone's leave, names its option."""
     assert said(capsys, "a.log", listen="8080").startswith("--listen: expected an address and a port")
     assert said(capsys, "a.log", listen=":8080").endswith("say --anonymous if everyone may read\n")
-    assert said(capsys, "a.log", level="loud").startswith("--log-level: 'loud' is not one of")
+    assert said(capsys, "a.log", log=("loud", None)).startswith("--log-level: 'loud' is not one of")
     assert configured(wanted(["a.log"]), ":8080", "127.0.0.1:0", anonymous=True).auth == "anonymous"
     with pytest.raises(ConfigError):
         configured(wanted(["a.log"]), ":8080", "127.0.0.1:0")
@@ -122,7 +123,7 @@ def test_options_are_told_by_their_names(capsys):
 def test_a_file_that_is_not_there_yet_is_noted(capsys, monkeypatch):
     """It may appear later, and until then its route is silent: that is worth a line, and no error."""
     monkeypatch.setattr("bridge.cli.serve.serve", lambda config, _: len(config.routes))
-    assert run(["later.log", "logs/api.log"], listen="127.0.0.1:0", admin="127.0.0.1:0", level="warning") == 2
+    assert run(["later.log", "logs/api.log"], listen="127.0.0.1:0", admin="127.0.0.1:0", log=("warning", None)) == 2
     assert capsys.readouterr().err == "later.log: not there yet; it is followed as soon as it appears\n"
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 #: Seconds for a program to start or to end, and for the cluster to do what was asked, on a busy machine.
-PATIENCE: Final = 60.0
+PATIENCE: Final = 90.0
 
 #: Seconds between two looks at a condition.
 GLANCE: Final = 0.05
@@ -115,6 +115,12 @@ class Cluster:
     def helm(self, *arguments: str, given: str | None = None) -> str:
         """Run Helm; return what it prints, and fail with it when it refuses."""
         return _succeeded(self.run(self.helm_program, *arguments, given=given))
+
+    def render(self, chart: Path, *arguments: str, namespace: str) -> str:
+        """Render a chart as for this cluster, its hooks too."""
+        version = json.loads(self.kubectl("get", "--raw=/version"))["gitVersion"]
+        where = (f"--namespace={namespace}", f"--kube-version={version}")
+        return self.helm("template", "trial", str(chart), *arguments, *where)
 
     def get(self, *arguments: str) -> Any:
         """Return what `kubectl get` has, taken from JSON."""

@@ -1,6 +1,6 @@
 """What Helm makes of the chart, and what the cluster has of it."""
 
-import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,29 +8,38 @@ from typing import Any, Final
 
 import yaml
 
+from tests.chart.rendering import CHART
 from tests.cluster.control_plane import Cluster, until
 
-ROOT: Final = Path(__file__).parents[2]
-CHART: Final = ROOT / "helm/sse-bridge"
-
-#: kwok and the controllers answer within a second or two; Helm gives up after this, which pytest does not.
+#: kwok and the controllers answer within a second or two; Helm says what it waits for when it gives up.
 WAIT: Final = ("--wait", "--timeout=60s")
 
 
-def rendered(cluster: Cluster, *arguments: str | Path, namespace: str) -> str:
-    """Render a chart as for this cluster; hooks are in it."""
-    version = json.loads(cluster.kubectl("get", "--raw=/version"))["gitVersion"]
-    where = (f"--namespace={namespace}", f"--kube-version={version}")
-    return cluster.helm("template", "trial", *map(str, arguments), *where)
+def with_dependencies(cluster: Cluster, chart: Path, folder: Path) -> Path:
+    """Copy a chart that depends on ours, with ours where it looks for it, and have Helm fetch it."""
+    ours = folder / "sse-bridge"
+    shutil.copytree(CHART, ours)
+    copy = folder / "examples" / chart.name
+    shutil.copytree(chart, copy)
+    cluster.helm("dependency", "update", str(copy))
+    return copy
 
 
 def pods_of(manifest: str) -> Iterator[dict[str, Any]]:
-    """Make a pod of each workload, since of a workload's template the server checks no pod security."""
+    """Make a pod of each workload, since of a workload's template the server only warns.
+
+    Their service account is not there yet, unlike that of the namespace.
+    """
     for document in yaml.safe_load_all(manifest):
-        if document and "template" in document.get("spec", {}) and document["kind"] != "PodTemplate":
+        if document and document["kind"] in WORKLOADS:
             template = document["spec"]["template"]
             metadata = template["metadata"] | {"name": document["metadata"]["name"]}
-            yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+            yield {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": metadata,
+                "spec": template["spec"] | {"serviceAccountName": "default"},
+            }
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """A release lives: it is installed, changed, taken back and removed, in a namespace of the strictest level."""
 
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.chart.rendering import EXAMPLE
 from tests.cluster.control_plane import Cluster, until
-from tests.cluster.releases import Release
+from tests.cluster.releases import Release, with_dependencies
 
 ROUTES: Final[dict[str, Any]] = {
     "version": 1,
@@ -110,6 +112,29 @@ def test_no_pod_has_a_token(release: Release) -> None:
     (pod,) = release.get("pods")
     assert pod["spec"]["serviceAccountName"] == "trial-sse-bridge"
     assert not any("projected" in volume for volume in pod["spec"]["volumes"])
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["native", "plain"])
+def test_a_chart_that_includes_the_sidecar_lives_as_well(
+    cluster: Cluster, namespace: str, tmp_path: Path, *, native: bool
+) -> None:
+    """The example of a user's chart: its pods have the bridge, its service leads there, its routes change under them."""
+    release = Release(cluster, namespace, with_dependencies(cluster, EXAMPLE, tmp_path))
+    sidecar = {"native": native}
+    release.install(**{"sse-bridge": {"sidecar": sidecar}})
+    pods = release.pods
+    assert len(pods) == 2
+    for pod in release.get("pods"):
+        holders = {each["name"]: key for key in ("initContainers", "containers") for each in pod["spec"].get(key, [])}
+        assert holders == {"application": "containers", "sse-bridge": "initContainers" if native else "containers"}
+    release.leads("trial-sse-bridge", http=(8080, 2))
+
+    release.upgrade(**{"sse-bridge": {"sidecar": sidecar, "routes": CHANGED}})
+    assert "/time" in release.routes
+    assert release.pods == pods
+
+    release.uninstall()
+    until(lambda: not release.contents, f"all of {release.contents} is gone")
 
 
 def test_two_releases_live_in_one_namespace(release: Release) -> None:

@@ -114,7 +114,7 @@ def test_without_the_extra_the_rest_is_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, "has_broker", lambda: False)
     seen = []
     monkeypatch.setattr(demo, "serve", lambda config, *_, **__: seen.append(config) or 0)
-    monkeypatch.setattr(demo, "set_up_log", lambda _: True)
+    monkeypatch.setattr(demo, "set_up_log", lambda *_: True)
     assert demo.run(level="warning") == 0
     [config] = seen
     assert capsys.readouterr().err == f"{demo.HOW}\n"

@@ -1,4 +1,4 @@
-"""The Compose file: read as Compose reads it, and its set-up run with this machine's programs in its containers' place."""
+"""The Compose file: read as Compose reads it, and its set-up run with programs of this machine."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_the_file_of_the_bridge_is_right_and_fits_its_container(tmp_path, monkey
     for name in ("LISTEN", "ADMIN", "APP", "MQTT", "KAFKA", "HOPS"):
         monkeypatch.delenv(name, raising=False)
     config = load(COMPOSE / "routes.yaml", {"LOGS": str(tmp_path), "STATE": str(tmp_path / "state")})
-    assert config.notes == ()
+    assert not config.notes
     services = document()["services"]
     hosts = {config.sources["plant"].source.url, config.server.upstream.url, *config.sources["orders"].source.brokers}
     assert {re.sub(r"^\w+://|:\d+$", "", str(host)) for host in hosts} == {"mosquitto", "app", "kafka"} <= set(services)

@@ -1,13 +1,14 @@
 """The console on the admin port, in Chromium."""
 
 import re
+import sys
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.e2e.programs import until
+from tests.e2e.programs import answers, running, until
 
 ROUTES = """
 sources:
@@ -18,6 +19,17 @@ routes:
   /plain: { from: notices }
   /lines/{service}/{file}: { from: lines, start: { last: 10 } }
   /old: { gone: true }
+"""
+
+#: Nothing listens on the first port of a machine.
+APPLICATIONS = """
+server:
+  listen: ${LISTEN}
+  admin: ${ADMIN}
+  upstream: http://127.0.0.1:1
+  upstreams: { /api: { url: "http://127.0.0.1:1", health: /healthz } }
+sources: { notices: { kind: push } }
+routes: { /notices: { from: notices } }
 """
 
 MAX_ROWS = 500  # as panel.js has it
@@ -83,6 +95,30 @@ async def test_lists_the_sources_with_their_state(bridge, page):
     await expect(messages).to_have_text("0")
     await bridge.push("notices", 1)
     await expect(messages).to_have_text("1", timeout=10_000)
+
+
+async def test_lists_the_applications_behind_with_their_state(page, tmp_path, free_ports):
+    """A line each; unfolded it says what is wrong, where it is asked for its health."""
+    (tmp_path / "routes.yaml").write_text(APPLICATIONS)
+    ports = {name: f"127.0.0.1:{free_ports()}" for name in ("LISTEN", "ADMIN")}
+    async with running(sys.executable, "-m", "bridge", "run", tmp_path / "routes.yaml", env=ports) as program:
+        # It is never ready: the application is not.
+        await answers(program, f"http://{ports['ADMIN']}/-/started")
+        await page.goto(f"http://{ports['ADMIN']}")
+        applications = page.locator("#applications li")
+        await expect(applications.locator(".name")).to_have_text(["/api", "/"])
+        await expect(applications.first.locator(".state")).to_have_text("down", timeout=10_000)
+        await expect(applications.last.locator(".state")).to_have_text("not asked")
+        await applications.first.locator("summary").click()
+        error = applications.first.locator(".facts div").filter(has=page.locator("dt", has_text="error")).locator("dd")
+        await expect(error).to_contain_text("the application at /api")
+
+
+@pytest.mark.usefixtures("bridge")
+async def test_without_applications_there_is_no_list_of_them(page):
+    """Nor its title."""
+    await expect(page.locator("#sources h2")).to_be_visible()
+    await expect(page.locator("#applications")).to_be_hidden()
 
 
 async def test_shows_each_event_with_name_id_time_and_data(bridge, page):

@@ -45,6 +45,7 @@ def admin(console: Path, pushes: Pushes) -> Admin:
         hosts=Hosts(is_strict=True),
         routes=lambda: [{"path": "/clock", "subscribers": 0}],
         sources=lambda: {"clock": {"state": "up"}},
+        applications=list,
         drain=drained,
     )
 
@@ -72,6 +73,7 @@ async def test_probes_tables_and_pushes(admin: Admin, pushes: Pushes) -> None:
     assert (await ask(admin.handle, "/-/ready")).text == "ready\n"
     assert json.loads((await ask(admin.handle, "/-/routes")).body) == [{"path": "/clock", "subscribers": 0}]
     assert json.loads((await ask(admin.handle, "/-/sources")).body) == {"clock": {"state": "up"}}
+    assert json.loads((await ask(admin.handle, "/-/applications")).body) == []
     assert (await ask(admin.handle, "/-/routes", "POST")).status == 405
     assert (await ask(admin.handle, "/-/push/notices/users/ann", "POST", b"x")).status == 202
     assert pushes.seen == [("notices/users/ann", False)]

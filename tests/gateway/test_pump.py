@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-from bridge import app
+from bridge import assemble
 from bridge.gateway import connection as connections, pump
 from bridge.gateway.connection import BATCH, HIGH_WATER, SLICE, Connection
 from bridge.gateway.framing import Framing
@@ -361,8 +361,8 @@ async def test_an_ended_source_ends_its_streams_behind_its_last_event():
 
 def test_the_worst_that_a_subscriber_holds_is_what_the_limit_reckons_with():
     """A transport at its mark, a slice on top, and the kernel's doubled buffer: under 64 KiB and a half."""
-    assert app.WORST == HIGH_WATER + SLICE + 2 * connections.SEND_BUFFER
-    assert app.WORST <= 64 * 1024
+    assert assemble.WORST == HIGH_WATER + SLICE + 2 * connections.SEND_BUFFER
+    assert assemble.WORST <= 64 * 1024
 
 
 class Follower:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -67,11 +68,13 @@ class Reader(asyncio.Protocol):
         self.is_open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the stream."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.write(self._head)
 
     def data_received(self, data: bytes) -> None:
+        """Count what has come whole."""
         self._seen += data
         if not self.is_open and b"\r\n\r\n" in self._seen:
             assert self._seen.startswith(b"HTTP/1.1 200"), self._seen[:200]
@@ -97,7 +100,7 @@ async def subscribed(place: str) -> AsyncIterator[list[Reader]]:
             sock = socket.socket()
             if number < STALLED:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST)
-            sock.setblocking(False)
+            sock.settimeout(0)
             loop = asyncio.get_running_loop()
             await loop.sock_connect(sock, (host, int(port)))
             await loop.create_connection(lambda reader=reader: reader, sock=sock)
@@ -111,7 +114,7 @@ async def subscribed(place: str) -> AsyncIterator[list[Reader]]:
 
 
 async def test_a_thousand_subscribers_full_histories_and_a_hundred_stalled_fit_in_128_mib(
-    podman, tmp_path, free_ports, record_property
+    podman, tmp_path, free_ports, record_property, capsys
 ):
     """Nothing is killed for memory; everyone who reads gets every event; the health check fits in beside it."""
     places = {"LISTEN": f"127.0.0.1:{free_ports()}", "ADMIN": f"127.0.0.1:{free_ports()}"}
@@ -144,7 +147,8 @@ async def test_a_thousand_subscribers_full_histories_and_a_hundred_stalled_fit_i
         assert (state["Running"], state["OOMKilled"]) == (True, False)
         for name, value in {"idle": idle, "peak": peak, "cgroup": total // 1024}.items():
             record_property(f"memory_{name}_kib", value)
-        print(f"memory in KiB: {idle} when it is up, {peak} at most, {total // 1024} with all of the cgroup")
+        with capsys.disabled():
+            sys.stdout.write(f"\nmemory in KiB: {idle} when it is up, {peak} at most; the cgroup: {total // 1024}\n")
         assert peak * 1024 < 0.9 * LIMIT
         await bridge.kill()
         assert await bridge.ended() == 0

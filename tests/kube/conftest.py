@@ -14,6 +14,9 @@ from tests.kube.podman import ROOT, Pod, printed, rendered
 #: The image's own base is there once the image is, and has a Python.
 BASE: Final = ("docker.io/library/python", "3.13-slim")
 
+#: Whoever writes the log, another than the bridge.
+WRITER: Final = 20001
+
 #: Writes a line ten times a second, which only its group may read, until SIGTERM; as the first process of its container
 #: it must say itself that it ends on that.
 APPLICATION: Final = """
@@ -57,7 +60,7 @@ def pod(
     """Run the chart's companion in plain containers, with an application of another user that writes a log."""
     ports = {name: free_ports() for name in ("public", "health", "admin")}
     release = f"kube-{os.getpid()}-{next(_numbers)}"
-    made = Pod(release, rendered(release, _values(image, ports, free_ports()), tmp_path))
+    made = Pod(release, rendered(release, _values(image, ports, free_ports()), tmp_path), WRITER)
     try:
         made.play()
         yield Played(made, ports)
@@ -75,7 +78,7 @@ def _values(image: tuple[str, str], ports: dict[str, int], port: int) -> dict[st
         "args": [APPLICATION.strip()],
         # podman knows no `fsGroup`, which would have handed the folder's group on to the log: here the writer has it.
         "securityContext": {
-            "runAsUser": 20001,
+            "runAsUser": WRITER,
             "runAsGroup": 10001,
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -92,7 +95,6 @@ def _values(image: tuple[str, str], ports: dict[str, int], port: int) -> dict[st
         "sidecar": {"native": False},
         "image": {"repository": image[0], "tag": image[1]},
         "logs": {"enabled": True},
-        # podman waits ten seconds before SIGKILL, whatever the pod's grace period.
         "drain": {"seconds": 3, "prestop": 1},
         "ports": ports,
         "companion": application,

@@ -42,7 +42,11 @@ class Pod:
 
     release: str
     documents: list[dict[str, Any]]
-    _volumes: set[str] = field(default_factory=set)
+    #: The user that may write into what the containers share.
+    writer: int
+    #: Volumes by what they are made of.
+    _configured: set[str] = field(default_factory=set)
+    _shared: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -52,20 +56,30 @@ class Pod:
     @property
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return the containers as they are rendered."""
-        return {each["name"]: each for each in self._workload["spec"]["template"]["spec"]["containers"]}
+        return {each["name"]: each for each in self._spec["containers"]}
 
     def play(self) -> None:
         """Start it."""
-        podman("kube", "play", "-", given=self._manifest)
+        manifest = self._manifest
+        for volume in self._shared:
+            # podman gives a folder to whichever container comes first; a kubelet gives it `fsGroup`, and all may write.
+            podman(
+                "volume", "create", f"--opt=o=uid={self.writer},gid={self._spec['securityContext']['fsGroup']}", volume
+            )
+        podman("kube", "play", "-", given=manifest)
+
+    def stop(self) -> None:
+        """Have all containers told by SIGTERM, and wait for as long as a kubelet would."""
+        podman("pod", "stop", f"--time={self._spec['terminationGracePeriodSeconds']}", self.name)
 
     def down(self) -> None:
-        """End it as `podman kube down` does, with SIGTERM, and remove it."""
+        """Remove it; what still runs gets no SIGTERM of podman 4."""
         podman("kube", "down", "-", given=self._manifest)
 
     def remove(self) -> None:
         """Leave nothing of it, whatever has become of it; `kube down` keeps what a ConfigMap became, a volume."""
         podman("pod", "rm", "--force", "--ignore", "--time=1", self.name)
-        for volume in self._volumes:
+        for volume in self._configured | self._shared:
             podman("volume", "rm", "--force", volume)
 
     def execute(self, container: str, *command: str) -> str:
@@ -85,10 +99,8 @@ class Pod:
         return done.stdout
 
     def exit_code(self, container: str) -> int:
-        """Return with what a container ended, which podman still knows when it is removed."""
-        name = f"container={self.name}-{container}"
-        told = podman("events", "--stream=false", f"--filter={name}", "--filter=event=died", "--format=json")
-        return int(json.loads(told.splitlines()[-1])["ContainerExitCode"])
+        """Return with what a container has ended."""
+        return int(podman("inspect", "--format={{.State.ExitCode}}", f"{self.name}-{container}"))
 
     @property
     def left(self) -> list[str]:
@@ -103,30 +115,37 @@ class Pod:
         return found
 
     @property
+    def _spec(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._workload["spec"]["template"]["spec"]
+        return found
+
+    @property
     def _manifest(self) -> str:
         kinds = {"Deployment", "ConfigMap"}
         adapted = self._adapted(each for each in self.documents if each["kind"] in kinds)
         return yaml.safe_dump_all(list(adapted))
 
     def _adapted(self, documents: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Take away the probes, for which podman runs a curl that the image has not, and name volumes, which are the
-        machine's, by the release.
+        """Take away the probes, for which podman runs a curl that the image has not, and the pod's own network; name
+        volumes, which are the machine's, by the release.
         """
         for document in documents:
             adapted = json.loads(json.dumps(document))
             if adapted["kind"] == "ConfigMap":
-                self._volumes.add(adapted["metadata"]["name"])
+                self._configured.add(adapted["metadata"]["name"])
             else:
                 self._adapt(adapted["spec"]["template"]["spec"])
             yield adapted
 
     def _adapt(self, spec: dict[str, Any]) -> None:
+        # podman takes a pod's own network away before the processes have ended; in the host's it wants no ports named.
+        spec["hostNetwork"] = True
         for container in spec["containers"]:
-            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                container.pop(probe, None)
+            for key in ("ports", "startupProbe", "readinessProbe", "livenessProbe"):
+                container.pop(key, None)
             for mount in container.get("volumeMounts", []):
                 mount["name"] = f"{self.release}-{mount['name']}"
         for volume in spec["volumes"]:
             volume["name"] = f"{self.release}-{volume['name']}"
             if "emptyDir" in volume:
-                self._volumes.add(volume["name"])
+                self._shared.add(volume["name"])

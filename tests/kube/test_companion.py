@@ -54,16 +54,17 @@ async def test_what_the_kubelet_asks_is_answered(pod: Played) -> None:
         assert [_status(named[probe["port"]], probe["path"]) for probe in probes] == [200, 200, 200]
 
 
-async def test_kube_down_drains_and_ends_with_zero(pod: Played) -> None:
-    """SIGTERM tells the stream; both processes end by themselves."""
+async def test_a_pod_that_is_told_to_end_drains_and_ends_with_zero(pod: Played) -> None:
+    """SIGTERM tells the stream; both processes end by themselves in the grace period; `kube down` leaves nothing."""
     async with _stream(pod) as client:
-        going = asyncio.create_task(asyncio.to_thread(pod.pod.down), name="kube down")
+        going = asyncio.create_task(asyncio.to_thread(pod.pod.stop), name="pod stop")
         assert (await client.control("bye")).told["reason"] == "drain"
         await client.rest()
         assert client.is_whole
         await going
-    assert pod.pod.exit_code("sse-bridge") == 0
-    assert pod.pod.exit_code("application") == 0
+    assert {name: pod.pod.exit_code(name) for name in pod.pod.containers} == {"application": 0, "sse-bridge": 0}
+    pod.pod.down()
+    assert not pod.pod.left
 
 
 async def test_the_pre_stop_hook_drains_while_the_container_runs(pod: Played) -> None:

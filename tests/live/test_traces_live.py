@@ -1,4 +1,4 @@
-"""Traces that begin with a real broker's message: its header, or its user property, is the parent of all that follows."""
+"""Traces that go on from a real broker's message: its header, or its user property, is the parent of the rest."""
 
 import json
 
@@ -29,19 +29,22 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_record_s_header_is_the_parent_of_its_write(kafka: Broker, talk: Talk, topic: str):
     """One that its sender does not sample is delivered and not traced."""
     await talk.create(topic)
+    await talk.send(topic, b"before")
     async with traced(yaml(kafka.address, topic), sample=0) as (served, collector):
         await until(lambda: served.bridge.health.sources["k"].state == "up")
         client = await served.open("/k")
+        # It is given the log first; a trace ends with the write to those who are at its head.
+        await until(lambda: served.subscriber(client).audience)
         await talk.send(topic, b"no", headers=[("traceparent", UNSAMPLED.encode())])
         await talk.send(topic, b"yes", headers=[("traceparent", PARENT.encode()), ("tracestate", b"v=1")])
-        await client.until(lambda: client.data == ["no", "yes"])
+        await client.until(lambda: client.data == ["before", "no", "yes"])
         await collector.named("write /k")
         receive, *_ = follows(collector.spans, "receive k", "publish /k", "write /k")
     assert (receive.trace, receive.parent, receive.state, len(collector.spans)) == (TRACE, SPAN, "v=1", 3)
     assert receive.told["messaging.system"] == "kafka"
     assert receive.told["messaging.destination.name"] == topic
     assert receive.told["messaging.destination.partition.id"] == "0"
-    assert receive.told["messaging.kafka.offset"] == 1
+    assert receive.told["messaging.kafka.offset"] == 2
 
 
 async def test_a_user_property_is_the_parent_of_the_write(mosquitto: Mosquitto):

@@ -70,6 +70,21 @@ def test_what_is_asked_for_is_there(expression: str) -> None:
         assert set(re.findall(r"\w+", labels)) <= everything
 
 
+def texts() -> list[Path]:
+    """Return what tells people, and charts, of metrics."""
+    folders = [(ROOT / "docs", "*.md"), (ROOT / "helm", "*.yaml"), (ROOT / "helm", "*.tpl"), (ROOT / "helm", "*.md")]
+    return [ROOT / "README.md", *(path for folder, name in folders for path in sorted(folder.rglob(name)))]
+
+
+@pytest.mark.parametrize("path", texts(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_text_names_a_metric_that_there_is_not(path: Path) -> None:
+    """A name that a reader copies is one that answers; `…_*` stands for several."""
+    known = samples()
+    families = {f"{PREFIX}{metric.name}" for section in SECTIONS for metric in section.metrics}
+    for name in re.findall(rf"\b{PREFIX}[a-z_]+[a-z](?!\w|\*|_\*)", path.read_text("utf-8")):
+        assert name in known or name in families, name
+
+
 def test_the_dashboard_shows_every_metric_that_is_ours() -> None:
     """Nobody has to look for one by hand; limits and infos that only help to read others are left out."""
     shown = " ".join(queries())

@@ -100,6 +100,36 @@ async def test_a_stream_that_resumes() -> None:
         rises(after, await scraped(served), "route_gaps_total", route="/p", reason="epoch")
 
 
+async def test_a_reader_that_falls_behind_is_told() -> None:
+    """The gap that its own cursor makes counts as well."""
+    text = "sources: {p: {kind: push}}\nroutes: {/p: {from: p, history: {events: 5}}}\n"
+    async with running(text) as served:
+        slow = await served.open(receive=4_096)
+        for _ in range(200):
+            served.publish("x" * 8_192)
+            await asyncio.sleep(0)
+        await slow.control("gap")
+        assert (await scraped(served)).of("route_gaps_total", route="/p", reason="slow") >= 1
+        assert {gap["reason"] for gap in slow.gaps} == {"slow"}
+
+
+async def test_events_over_the_limit() -> None:
+    """One that is truncated counts once; one that is left out, for each who is told."""
+    text = """
+limits: {event: 1KiB}
+sources: {p: {kind: push}}
+routes: {/cut: {from: p, oversize: truncate}, /out: {from: p, oversize: skip}}
+"""
+    async with running(text) as served:
+        clients = [await served.open(path) for path in ("/cut", "/cut", "/out", "/out")]
+        served.publish("x" * 4_000)
+        for client in clients:
+            await client.control("gap")
+        found = await scraped(served)
+        assert found.of("route_gaps_total", route="/cut", reason="oversize") == 1
+        assert found.of("route_gaps_total", route="/out", reason="oversize") == 2
+
+
 async def test_a_stream_at_the_head_replays_nothing() -> None:
     """A newcomer and a resume that missed nothing are no replays."""
     async with running() as served:

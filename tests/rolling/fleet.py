@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,14 +12,14 @@ from typing import Final
 
 import aiohttp
 
-from tests.e2e.programs import Bridge, bridge
+from tests.e2e.programs import Bridge, bridge, running
 from tests.rolling.fronts import Place
 
 #: Bridges that serve at a time; one more while one is replaced (`maxSurge: 1`, `maxUnavailable: 0`).
 SERVING: Final = 2
 
-#: Seconds for one push on a busy machine.
-PATIENCE: Final = 10.0
+#: Seconds for one push, or one hook, on a busy machine.
+PATIENCE: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,12 @@ class Fleet:
         made = await self._stack.enter_async_context(bridge(self._routes, at.public, at.admin, env))
         self.members.append(Member(name, at, made))
 
-    async def end(self, member: Member) -> None:
-        """End one as a Deployment does, and wait until it has told its streams and gone."""
+    async def end(self, member: Member, *, has_hook: bool) -> None:
+        """End one as a Deployment does, after its preStop hook if it has one, and wait until it has gone."""
+        if has_hook:
+            hook = (sys.executable, "-m", "bridge", "drain", "--admin", f"127.0.0.1:{member.place.admin}")
+            async with running(*hook) as program, asyncio.timeout(PATIENCE):
+                assert await program.process.wait() == 0, program.printed
         assert await member.bridge.program.end() == 0, member.bridge.program.printed
         self.members.remove(member)
         self._free.append(member.place)
@@ -62,7 +67,7 @@ class Fleet:
         """End some without a word."""
         for member in members:
             self.members.remove(member)
-            await member.bridge.program.end(signal.SIGKILL)
+        await asyncio.gather(*(member.bridge.program.end(signal.SIGKILL) for member in members))
 
     async def push(self, number: int, took: Callable[[str], None]) -> None:
         """Tell all that serve of an event; `took` hears who did, but not of those that died meanwhile."""
@@ -79,10 +84,10 @@ async def _push(session: aiohttp.ClientSession, member: Member, number: int, too
 
 
 async def roll(fleet: Fleet) -> None:
-    """Replace all, one after another, each when its successor is ready."""
-    for old in list(fleet.members):
+    """Replace all, one after another, each when its successor is ready; the first with a hook, the rest without."""
+    for number, old in enumerate(list(fleet.members)):
         await fleet.start()
-        await fleet.end(old)
+        await fleet.end(old, has_hook=number == 0)
 
 
 async def crash_one(fleet: Fleet) -> None:

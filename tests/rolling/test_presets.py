@@ -1,5 +1,6 @@
 """The presets are valid, and turn the proxy's own errors into "come back" for EventSources alone."""
 
+import asyncio
 import contextlib
 import re
 import subprocess
@@ -51,8 +52,13 @@ def nobody(free_ports: Callable[[], int]) -> list[Place]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Open a client that fails rather than hang."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)) as opened:
+    """Open a client that fails rather than hang, with a connection for each request.
+
+    On one that is used again HAProxy has no error for a bridge that hung up: it hangs up too, so that the client tries
+    again.
+    """
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(30)) as opened:
         yield opened
 
 
@@ -143,6 +149,39 @@ async def test_pages_of_any_origin_or_of_none(proxy, stack, nobody, free_port, t
         assert response.status == 200
         assert response.headers.get("Access-Control-Allow-Origin") == (origins[0] if origins else None)
         assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+@contextlib.asynccontextmanager
+async def bad(*, hangs_up: bool) -> AsyncIterator[Place]:
+    """Listen, and hang up on who asks, or say nothing at all."""
+    gone = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        if not hangs_up:
+            await gone.wait()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield Place(port, port, port)
+        gone.set()
+
+
+@pytest.mark.parametrize(("hangs_up", "error"), [(True, 502), (False, 504)])
+async def test_each_error_of_the_proxy_becomes_a_stream_or_stays(
+    proxy, stack, free_port, tmp_path, session, hangs_up, error
+):
+    """Where the bridge hangs up, or is silent for too long, a stream is told to come back and a page of the error."""
+    place = await stack.enter_async_context(bad(hangs_up=hangs_up))
+    # Without checks: HAProxy would say 503 as soon as they have failed.
+    text = re.sub("default-server .*", "", preset(proxy, [place], free_port)).replace("5m;", "1s;")
+    text = text.replace("timeout server 5m", "timeout server 1s")
+    url = await stack.enter_async_context(fronted(proxy, tmp_path / proxy, text, free_port))
+    for method, headers, status in (("GET", STREAM, 200), ("GET", {}, error), ("POST", STREAM, error)):
+        async with session.request(method, f"{url}/notices", headers=headers) as response:
+            assert response.status == status
+            assert ("retry: 1" in await response.text()) == (status == 200)
 
 
 @contextlib.asynccontextmanager

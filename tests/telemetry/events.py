@@ -14,6 +14,7 @@ METHODS = {"debug": 0, "info": 0, "warning": 0, "error": 0, "exception": 0, "cri
 HANDED = {
     ("bridge/sources/file/complaints.py", "event"): ["file not followed", "file cannot be read"],
     ("bridge/gateway/server.py", "why"): ["listener.full", "listener.starved"],
+    ("bridge/reload.py", "words"): ["configuration applied", "configuration is what it was"],
 }
 
 

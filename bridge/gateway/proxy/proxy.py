@@ -7,7 +7,7 @@ EventSource for good. As for our own streams it is 200, `retry`, and a close.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import structlog
 from aiohttp import web
@@ -45,6 +45,16 @@ _BUSY: Final = "more requests than this server passes on at a time: ask again"
 _DRAINING: Final = "this server is going down: ask again"
 
 
+class Application(NamedTuple):
+    """How one application is."""
+
+    target: Target
+    #: None where it is not asked for its health.
+    health: Health | None
+    #: Requests on their way to it, and answers on theirs back.
+    open: int
+
+
 class Proxy:
     """The applications behind us."""
 
@@ -57,11 +67,11 @@ class Proxy:
         hops: Sequence[Network] = (),
     ) -> None:
         self._upstreams = sorted(map(Upstream, targets), key=lambda each: -len(each.target.prefix))
-        self._health = [Health(target) for target in targets if target.health is not None]
+        self._health = {target: Health(target) for target in targets if target.health is not None}
         self._trust = forwarding.Trust(hops)
         self._limit = limit
         self._uniform = uniform
-        self._open: dict[Exchange, None] = {}
+        self._open: dict[Exchange, Upstream] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._is_draining = False
         #: Connections that are HTTP no more.
@@ -77,15 +87,22 @@ class Proxy:
     @property
     def hindrance(self) -> str | None:
         """Say why we should get no more requests: applications that are asked for their health and are not well."""
-        return "\n".join(health.hindrance for health in self._health if health.hindrance is not None) or None
+        return "\n".join(each.hindrance for each in self._health.values() if each.hindrance is not None) or None
 
     @property
     def is_asked(self) -> bool:
         """Tell whether each application that is to be asked for its health has been."""
-        return all(health.is_asked for health in self._health)
+        return all(health.is_asked for health in self._health.values())
+
+    @property
+    def applications(self) -> list[Application]:
+        """Return how each application is, the one for all other paths last."""
+        there = Counter(self._open.values())
+        return [Application(each.target, self._health.get(each.target), there[each]) for each in self._upstreams]
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(health.run(), name="application's health") for health in self._health]
+        asked = self._health.values()
+        self._tasks = [asyncio.create_task(health.run(), name="application's health") for health in asked]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -127,7 +144,7 @@ class Proxy:
         if self._is_draining and (outgoing.protocol is not None or is_for_stream(request)):
             raise ProxyError(503, _DRAINING)
         exchange = Exchange(request, outgoing, upstream, self._count)
-        self._open[exchange] = None
+        self._open[exchange] = upstream
         try:
             return await exchange.run()
         finally:

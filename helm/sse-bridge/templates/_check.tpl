@@ -26,6 +26,15 @@
 {{- if and (eq .mode "sidecar") .autoscaling.enabled -}}
 {{- fail "autoscaling.enabled: the pods are your chart's, and so is their number" -}}
 {{- end -}}
+{{- if and (has "*" .ingress.later.origins) (gt (len .ingress.later.origins) 1) -}}
+{{- fail "ingress.later.origins: `*` stands alone, since it means all of them" -}}
+{{- end -}}
+{{- if and (has (toString .rollout.surge) (list "0" "0%")) (has (toString .rollout.unavailable) (list "0" "0%")) -}}
+{{- fail "rollout: with surge and unavailable both 0 no pod could ever be replaced" -}}
+{{- end -}}
+{{- if and .autoscaling.enabled (gt (int .autoscaling.min) (int .autoscaling.max)) -}}
+{{- fail "autoscaling: min is more than max" -}}
+{{- end -}}
 {{- if ne 3 (len (uniq (list .ports.public .ports.health .ports.admin))) -}}
 {{- fail "ports: public, health and admin must be three" -}}
 {{- end -}}

@@ -2,7 +2,7 @@
 
 {{- define "sse-bridge.container" -}}
 name: sse-bridge
-image: {{ include "sse-bridge.image" . }}
+image: {{ include "sse-bridge.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- if include "sse-bridge.isNative" . }}
 restartPolicy: Always

@@ -11,14 +11,19 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Yours, but for those that select pods; and where you say nothing, ours. */}}
+{{- define "sse-bridge.yourLabels" -}}
+{{- toYaml (omit (merge dict .Values.labels) "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") -}}
+{{- end -}}
+
 {{- define "sse-bridge.commonLabels" -}}
-helm.sh/chart: {{ printf "sse-bridge-%s" .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | replace "+" "_" | trunc 63 | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/part-of: sse-bridge
-{{- with .Values.labels }}
-{{ toYaml . }}
-{{- end }}
+{{- $ours := dict
+  "helm.sh/chart" (printf "sse-bridge-%s" .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/version" (.Values.image.tag | default .Chart.AppVersion | replace "+" "_" | trunc 63)
+  "app.kubernetes.io/managed-by" .Release.Service
+  "app.kubernetes.io/part-of" "sse-bridge"
+-}}
+{{- toYaml (merge (fromYaml (include "sse-bridge.yourLabels" .)) $ours) -}}
 {{- end -}}
 
 {{- define "sse-bridge.ownLabels" -}}

@@ -37,14 +37,19 @@ nginx.ingress.kubernetes.io/custom-http-errors: "502,503,504"
 nginx.ingress.kubernetes.io/default-backend: {{ include "sse-bridge.fullname" . }}-later
 {{- end }}
 {{- else if eq $ingress.preset "haproxy" }}
-haproxy.org/timeout-server: {{ $ingress.timeout }}s
-haproxy.org/timeout-tunnel: {{ $ingress.timeout }}s
-haproxy.org/timeout-connect: 2s
 haproxy.org/load-balance: leastconn
-{{- if $ingress.later.enabled }}
+{{- /* As annotations two of the time-outs are for all Ingresses or none. */}}
 haproxy.org/backend-config-snippet: |
+  timeout connect 2s
+  timeout server {{ $ingress.timeout }}s
+  timeout tunnel {{ $ingress.timeout }}s
+  retries 3
+  option redispatch 1
+  retry-on conn-failure empty-response
+  http-request disable-l7-retry unless METH_GET
+  {{- if $ingress.later.enabled }}
   {{- regexReplaceAll "(?m)^ +" (include "sse-bridge.proxyPart" (list . "haproxy-later.cfg")) "" | trim | nindent 2 }}
-{{- end }}
+  {{- end }}
 {{- else if eq $ingress.preset "alb" }}
 alb.ingress.kubernetes.io/scheme: {{ $ingress.alb.scheme }}
 alb.ingress.kubernetes.io/target-type: ip
@@ -94,10 +99,13 @@ alb.ingress.kubernetes.io/unhealthy-threshold-count: "2"
 {{- end }}
 {{- end -}}
 
-{{/* 200 and `retry`; the thousandths of the moment spread those who come back. Of the line ends Envoy takes one away. */}}
+{{/*
+200 and `retry`; the thousandths of the moment spread those who come back. Envoy gives one line end and no more, with
+which the line is whole: `retry` counts from there, without a blank line.
+*/}}
 {{- define "sse-bridge.envoyAnswer" -}}
 status_code: 200
 body_format_override:
   content_type: text/event-stream
-  text_format_source: { inline_string: "retry: {{ .Values.ingress.later.seconds }}%START_TIME(%3f)%\n\n\n" }
+  text_format_source: { inline_string: "retry: {{ .Values.ingress.later.seconds }}%START_TIME(%3f)%\n" }
 {{- end -}}

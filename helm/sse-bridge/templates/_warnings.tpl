@@ -35,6 +35,9 @@
 {{- if and (eq .Values.mode "sidecar") (or .Values.sidecar.native .Values.drain.prestop) }}
 - Give your pods `terminationGracePeriodSeconds: {{ include "sse-bridge.grace" . }}`, and your container `lifecycle: { preStop: { sleep: { seconds: {{ .Values.drain.prestop }} } } }`: requests still come until load balancers have taken note.
 {{- end }}
+{{- if and (eq .Values.mode "sidecar") .Values.networkPolicy.enabled }}
+- The NetworkPolicy is one of the whole pod: your container's own ports are closed unless a policy of yours opens them.
+{{- end }}
 {{- if kindIs "string" .Values.routes }}
 {{- $server := (fromYaml .Values.routes).server | default dict }}
 {{- if not (or (contains "${" (toString $server.drain)) (eq (toString $server.drain) (printf "%vs" .Values.drain.seconds))) }}
