@@ -22,7 +22,8 @@ test: check setup-live ## run the checks, then every test (installs Debian packa
 test-cluster: setup-test ## try the Helm chart in a real Kubernetes control plane, built the first time (Go's modules; ten minutes, then two)
 	@scripts/kubernetes > /dev/null
 	@scripts/helm > /dev/null
-	$(BIN)/pytest tests/cluster
+	@scripts/crds > /dev/null
+	$(BIN)/pytest tests/cluster --timeout 300
 
 check: setup-test ## lint, format, types and layers
 	$(BIN)/ruff check
@@ -76,7 +77,7 @@ setup-test:
 	@scripts/setup test
 
 setup-live: setup-test
-	@scripts/debian nginx haproxy logrotate mosquitto curl prometheus podman buildah runc mmdebstrap
+	@scripts/debian nginx haproxy logrotate mosquitto curl prometheus podman buildah runc catatonit mmdebstrap
 	@scripts/kafka
 	@scripts/browser
 	@scripts/helm > /dev/null

@@ -139,7 +139,7 @@ class Client:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         try:
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        except OSError:
+        except BaseException:
             sock.close()
             raise
         return cls(sock)

@@ -4,11 +4,14 @@ import asyncio
 import json
 import os
 import random
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bad_config import cases
 
+from bridge import reload
 from bridge.reload import EVERY, Outcome
 from tests.reloading import ONE, PUSHED, TWO, hasty, reading, reloading, write
 from tests.support import SERVER, Client, running, until
@@ -227,3 +230,57 @@ async def test_a_file_that_was_refused_for_a_missing_secret_is_read_when_it_is_t
 def test_a_look_is_seldom_enough_to_cost_nothing() -> None:
     """A `stat` a file, once a second."""
     assert EVERY >= 1
+
+
+async def test_a_bug_in_a_reading_is_answered_and_leaves_no_one_deaf(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next reading is made."""
+    monkeypatch.setattr(reload, "EVERY", 0.01)
+    with monkeypatch.context() as broken:
+        broken.setattr(reload, "change", None)
+        async with reloading(ONE, file) as served:
+            assert (await served.reload(TWO)).problems == ("an internal error: the log has it",)
+            broken.undo()
+            assert (await served.reload()).word == "applied"
+
+
+async def test_x13_a_mount_that_is_swapped_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never a mix of two versions: here the old sources with the new routes would even be valid."""
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    write(folder / "a.yaml", f"{SERVER}sources: {{old: {{kind: push}}, p: {{kind: push}}}}\n")
+    write(folder / "b.yaml", "# server: is in a.yaml\nroutes: {/p: {from: p}, /old: {from: old}}\n")
+    real, reads = reload.load_draft, []
+
+    def swapped(*given: Any) -> Any:
+        reads.append(given)
+        found = real(*given)
+        if len(reads) == 1:
+            write(folder / "a.yaml", f"{SERVER}sources: {{new: {{kind: push}}, p: {{kind: push}}}}\n")
+            write(folder / "b.yaml", "# server: is in a.yaml\nroutes: {/p: {from: p}, /new: {from: new}}\n")
+        return found
+
+    async with reading(folder) as served:
+        monkeypatch.setattr(reload, "load_draft", swapped)
+        write(folder / "a.yaml", f"# another\n{SERVER}sources: {{old: {{kind: push}}, p: {{kind: push}}}}\n")
+        assert (await served.reload()).word == "applied"
+        assert len(reads) == 2
+        assert [each.text for each in served.bridge.endpoints] == ["/p", "/new"]
+
+
+async def test_the_loop_goes_on_while_a_large_file_is_read(file: Path) -> None:
+    """A load takes up to a second, in a thread."""
+    many = ", ".join(f"'/r{number}/{{x}}': {{from: p, retry: 8s}}" for number in range(300))
+    text = f"sources: {{p: {{kind: push, subject: '{{x}}'}}}}\nroutes: {{{many}}}\n"
+    async with reloading(text, file) as served:
+        served.write(text.replace("8s", "9s"))
+        longest, asked = 0.0, asyncio.create_task(served.reload())
+        while not asked.done():
+            began = time.monotonic()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.monotonic() - began)
+        assert asked.result().word == "applied"
+        assert longest < 2.0

@@ -30,9 +30,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     return load_draft(path, environ).config
 
 
-def load_draft(
-    path: Path, environ: Mapping[str, str] = os.environ, contents: dict[Path, str] | None = None
-) -> Loaded:
+def load_draft(path: Path, environ: Mapping[str, str] = os.environ, contents: dict[Path, str] | None = None) -> Loaded:
     """Return what the file says, and where it says it; raises `ConfigError`.
 
     In `contents` it notes what each file holds that it reads, also where it is refused for that.

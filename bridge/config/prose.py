@@ -83,7 +83,7 @@ What `server.admin` answers. It asks for no token, and answers to localhost, its
 | `/-/ready` | `GET` | 200 if new connections are welcome, else 503 and why, one reason a line. |
 | `/-/metrics` | `GET` | What is counted, for Prometheus (docs/metrics.md has each), in the format that it asks for. |
 | `/-/log` | `GET`, `PUT` | The log's level, and another for a while: `{"level": "debug", "for": "10m"}`. |
-| `/-/reload` | `GET`, `POST` | `POST` reads the file again: 200 with what has changed, or 422 with `problems`, and then nothing has. `GET` tells what came of the last time, and which removed routes still answer (`leaving`). |
+| `/-/reload` | `GET`, `POST` | Reads the file again: 200 with what has changed, 422 with `problems`; how that went. |
 | `/-/drain` | `POST` | Drains as SIGTERM does, and then goes on; at its end it answers `{"told":…,"left":…}`. |
 
 `/-/live`, `/-/started`, `/-/ready` and `/-/metrics` are on `server.health` too. An application that waits for the

@@ -6,7 +6,7 @@
     GET /console/-/view/…     its streams: the browser is sent to the route itself
 
 It is a part of the demo's application, behind the bridge. So no configuration of the bridge can publish a console, and
-nothing here can push, reload or drain: of the admin port only two documents pass.
+nothing here can push, reload or drain: of the admin port only three documents pass.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ OPENED: Final = ("/logs/api", "/orders", "/notices", "/clock")
 
 FRONT: Final = f"{AT}/#{'&'.join(f'open={path}' for path in OPENED)}"
 
-_DOCUMENTS: Final = ("/-/routes", "/-/sources")
+DOCUMENTS: Final = ("/-/routes", "/-/sources", "/-/applications")
 
 #: The admin port is of this process and answers within milliseconds.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
@@ -45,7 +45,7 @@ class Console:
         """Return what it answers, for an application's table of routes."""
         return [
             web.get("/", self.front),
-            *(web.get(f"{AT}{path}", self.document) for path in _DOCUMENTS),
+            *(web.get(f"{AT}{path}", self.document) for path in DOCUMENTS),
             web.get(f"{AT}/-/view/{{path:.*}}", self.view),
             web.get(f"{AT}{{rest:(?:/.*)?}}", self.page),
         ]
@@ -60,7 +60,7 @@ class Console:
         return web.Response(status=404, text="here is no such page") if answer is None else answer
 
     async def document(self, request: web.Request) -> web.StreamResponse:
-        """Pass on what the admin port tells of routes or sources."""
+        """Pass on what the admin port tells of routes, sources or applications."""
         path = request.path.removeprefix(AT)
         async with self._session.get(f"http://{self._admin}{path}") as told:
             return web.Response(status=told.status, body=await told.read(), content_type=told.content_type)

@@ -22,8 +22,8 @@ DRAIN_SPREAD: Final = 0.7
 #: A stream's age is drawn from [0.9, 1.1] of what is configured, so that those who came together do not leave together.
 AGE_JITTER: Final = 0.1
 
-#: Seconds between two looks at all streams' ages. A look costs some 40 ns a stream; a timer for each would cost each of
-#: them 200 bytes for as long as it is open.
+#: Seconds between two looks at all streams' ages. A look costs some 50 ns a stream; a timer for each would cost each of
+#: them 600 bytes for as long as it is open.
 AGE_LOOK: Final = 1.0
 
 

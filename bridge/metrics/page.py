@@ -7,7 +7,7 @@ Rule 1: one scrape is made at a time, and whoever asks meanwhile is given the sa
 """
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -23,7 +23,6 @@ from bridge.metrics.process import LISTENERS, PROCESS
 from bridge.metrics.routes import ROUTES, Held, Readers, RouteView
 from bridge.metrics.sources import SOURCES, SourceView
 from bridge.metrics.text import lines
-from bridge.route import Route
 
 #: Things that are looked at, and signs that are written, between two turns of the loop: half a millisecond's worth.
 TURN: Final = 500
@@ -64,6 +63,7 @@ class Page:
         return await asyncio.shield(task)
 
     async def _scrape(self, *, is_open: bool) -> bytes:
+        parts: list[bytes] = []
         found: list[str] = []
         signs = 0
         for section, things in await self._look():
@@ -71,21 +71,17 @@ class Page:
                 found.append(text)
                 signs += len(text)
                 if signs >= SIGNS:
-                    signs = 0
+                    parts.append("".join(found).encode())
+                    found, signs = [], 0
                     await asyncio.sleep(0)
         # A process outside of Linux is told nothing of here.
         foreign = (openmetrics.generate_latest if is_open else generate_latest)(self._registry)
-        return "".join(found).encode() + foreign
+        return b"".join([*parts, "".join(found).encode(), foreign])
 
     async def _look(self) -> list[tuple[Section[Any], list[Thing[Any]]]]:
         live = self._live
-        readers = await self._readers()
-        routes = [
-            Thing(route.terms.path, RouteView(route, await _held(route), readers.get(route.meter) or Readers()))
-            for route in list(live.routes())
-        ]
         return [
-            (ROUTES, routes),
+            (ROUTES, await self._routes(await self._readers())),
             (SOURCES, self._sources()),
             (PROCESS, [Thing("", live)]),
             (LISTENERS, [Thing(each.name, each) for each in live.listeners() if each.places]),
@@ -107,6 +103,20 @@ class Page:
                 else:
                     readers.lagging += 1
             await asyncio.sleep(0)
+        return found
+
+    async def _routes(self, readers: Mapping[Meter, Readers]) -> list[Thing[RouteView]]:
+        found: list[Thing[RouteView]] = []
+        looked = 0
+        for route in list(self._live.routes()):
+            held = Held(len(route.channels))
+            for turn in _turns(route.channels.values()):
+                held = held.plus(turn)
+                looked += len(turn)
+                if looked >= TURN:
+                    looked = 0
+                    await asyncio.sleep(0)
+            found.append(Thing(route.terms.path, RouteView(route, held, readers.get(route.meter) or Readers())))
         return found
 
     def _sources(self) -> list[Thing[SourceView]]:
@@ -134,17 +144,6 @@ def _takes_open(accept: str) -> bool:
         if name == _OPEN and dict(part.partition("=")[::2] for part in more).get("version", "") in _VERSIONS:
             return True
     return False
-
-
-async def _held(route: Route) -> Held:
-    events = size = 0
-    for turn in _turns(route.channels.values()):
-        for channel in turn:
-            events += channel.next - channel.first
-            size += channel.bytes
-        if len(turn) == TURN:
-            await asyncio.sleep(0)
-    return Held(len(route.channels), events, size)
 
 
 def _turns(things: Collection[T]) -> Iterator[list[T]]:

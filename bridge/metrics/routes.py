@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
+from bridge.channel import Channel
 from bridge.meter import ORIGINS, SKIPPED
 from bridge.metrics.metric import Metric, Section
 from bridge.route import Route
@@ -18,9 +19,14 @@ GAPS: Final = ("slow", "evicted", "epoch", "oversize")
 class Held(NamedTuple):
     """What a route's channels hold."""
 
-    channels: int = 0
+    channels: int
     events: int = 0
     bytes: int = 0
+
+    def plus(self, channels: Sequence[Channel]) -> Self:
+        """Add what some of them hold."""
+        events = sum([channel.next - channel.first for channel in channels])
+        return self._replace(events=self.events + events, bytes=self.bytes + sum([each.bytes for each in channels]))
 
 
 class Readers:

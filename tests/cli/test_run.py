@@ -78,3 +78,56 @@ async def test_serve_follows_the_topics_of_a_broker(tmp_path, free_port):
             async with aiohttp.request("GET", f"{every}/attic/light") as stream:
                 await stream.content.readuntil(b'data: {"on": true}\n')
             assert await program.end() == 0
+
+
+async def test_the_log_is_as_the_file_the_command_line_and_the_admin_port_say(tmp_path):
+    """The command line beats the file, and who asks at run time beats both."""
+    file = tmp_path / "routes.yaml"
+    file.write_text(
+        'server: { listen: "127.0.0.1:0", admin: "127.0.0.1:0", drain: 0s, log: { level: error, format: pretty } }\n',
+        "utf-8",
+    )
+    options = ("--log-level", "info", "--log-format", "json")
+    async with running(sys.executable, "-m", "bridge", "run", file, *options) as program:
+
+        async def told() -> bool:
+            return console(program) is not None
+
+        await until(told, "the console's address is logged")
+        url = f"{console(program)}-/log"
+        async with aiohttp.request("PUT", url, json={"level": "warning", "for": "1m"}) as response:
+            asked = await response.json()
+        assert (asked["level"], asked["then"], asked["held_back"]) == ("warning", "info", 0)
+        assert await program.end() == 0
+        lines = [json.loads(line) for line in program.output]
+        assert lines[-1]["event"] == "log level set"  # what follows it is of level info
+        assert all(line["timestamp"].endswith("Z") and line["level"] for line in lines)
+
+
+async def test_the_file_alone_says_how_much_is_logged(tmp_path):
+    """Where the command line says nothing; and a format for people has no JSON in it."""
+    file = tmp_path / "routes.yaml"
+    server = 'listen: "127.0.0.1:0", admin: "127.0.0.1:0", drain: 0s'
+    file.write_text(f"server: {{ {server}, log: {{ level: info, format: pretty }} }}\n", "utf-8")
+    async with running(sys.executable, "-m", "bridge", "run", file) as program:
+
+        async def ready() -> bool:
+            return "ready" in program.printed
+
+        await until(ready, "it is ready")
+        assert await program.end() == 0
+        assert "{" not in program.printed
+        assert "stopped" in program.printed
+
+
+@pytest.mark.parametrize("option", ["--log-level", "--log-format"])
+async def test_an_option_that_there_is_not_is_refused_in_words(tmp_path, option):
+    """Before anything is read."""
+    async with running(sys.executable, "-m", "bridge", "run", tmp_path / "none.yaml", option, "loud") as program:
+        assert await program.process.wait() == 2
+
+        async def told() -> bool:
+            return bool(program.output)
+
+        await until(told, "it says why")
+        assert program.printed.startswith(f"{option}: 'loud' is not one of ")

@@ -75,14 +75,15 @@ class Cluster:
     programs: Path
     helm_program: Path
     ports: Callable[[], int]
+    _api: str = ""
     _running: list[Program] = field(default_factory=list)
 
     def start(self) -> None:
         """Start all of it; return when the node is Ready."""
         self._write_secrets()
-        api = self._start_api_server(self._start_etcd())
-        self._write_kubeconfig(api)
-        until(lambda: self._is_ready(api), "the API server is ready")
+        self._start_api_server(self._start_etcd())
+        self._write_kubeconfig("default")
+        until(self._is_ready, "the API server is ready")
         self._start_controllers()
         self._start_node()
         self._add_volumes()
@@ -132,8 +133,10 @@ class Cluster:
 
     def dry_run(self, manifest: str, namespace: str) -> subprocess.CompletedProcess[str]:
         """Have the server validate and admit a manifest strictly, and keep nothing of it."""
+        # Said by `--namespace`, it would refuse what belongs into another one.
+        within = self._write_kubeconfig(namespace)
         command = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-")
-        return self.run(self.programs / "kubectl", *command, f"--namespace={namespace}", given=manifest)
+        return self.run(self.programs / "kubectl", *command, f"--kubeconfig={within}", given=manifest)
 
     def make_namespace(self, name: str, **labels: str) -> None:
         """Create a namespace; return when pods can be created in it."""
@@ -156,7 +159,7 @@ class Cluster:
 
     @property
     def _kubeconfig(self) -> Path:
-        return self.folder / "kubeconfig"
+        return self.folder / "kubeconfig-default"
 
     @property
     def _certificate(self) -> Path:
@@ -192,8 +195,9 @@ class Cluster:
         )
         return clients
 
-    def _start_api_server(self, etcd: str) -> str:
+    def _start_api_server(self, etcd: str) -> None:
         port = self.ports()
+        self._api = f"https://127.0.0.1:{port}"
         key = self.folder / "accounts.key"
         self._start(
             "kube-apiserver",
@@ -211,26 +215,27 @@ class Cluster:
             f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",
         )
-        return f"https://127.0.0.1:{port}"
 
-    def _write_kubeconfig(self, api: str) -> None:
-        server = {"server": api, "certificate-authority": str(self._certificate)}
+    def _write_kubeconfig(self, namespace: str) -> Path:
+        server = {"server": self._api, "certificate-authority": str(self._certificate)}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "test",
             "clusters": [{"name": "test", "cluster": server}],
             "users": [{"name": "test", "user": {"tokenFile": str(self.folder / "token")}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": namespace}}],
         }
-        self._kubeconfig.write_text(json.dumps(config))
+        path = self.folder / f"kubeconfig-{namespace}"
+        path.write_text(json.dumps(config))
+        return path
 
-    def _is_ready(self, api: str) -> bool:
+    def _is_ready(self) -> bool:
         for each in self._running:
             each.check()
         try:
             trusted = ssl.create_default_context(cafile=str(self._certificate))
-            with urllib.request.urlopen(f"{api}/readyz", timeout=PATIENCE, context=trusted) as response:
+            with urllib.request.urlopen(f"{self._api}/readyz", timeout=PATIENCE, context=trusted) as response:
                 return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
             return False

@@ -11,6 +11,8 @@ import yaml
 from tests.chart.rendering import CHART
 from tests.cluster.control_plane import Cluster, until
 
+WORKLOADS: Final = {"Deployment", "StatefulSet", "Job"}
+
 #: kwok and the controllers answer within a second or two; Helm says what it waits for when it gives up.
 WAIT: Final = ("--wait", "--timeout=60s")
 
@@ -33,12 +35,16 @@ def pods_of(manifest: str) -> Iterator[dict[str, Any]]:
     for document in yaml.safe_load_all(manifest):
         if document and document["kind"] in WORKLOADS:
             template = document["spec"]["template"]
-            metadata = template["metadata"] | {"name": document["metadata"]["name"]}
+            claimed = [
+                {"name": claim["metadata"]["name"], "persistentVolumeClaim": {"claimName": "any"}}
+                for claim in document["spec"].get("volumeClaimTemplates", [])
+            ]
+            volumes = template["spec"].get("volumes", []) + claimed
             yield {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": metadata,
-                "spec": template["spec"] | {"serviceAccountName": "default"},
+                "metadata": template["metadata"] | {"name": document["metadata"]["name"]},
+                "spec": template["spec"] | {"serviceAccountName": "default", "volumes": volumes},
             }
 
 

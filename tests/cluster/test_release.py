@@ -59,11 +59,12 @@ def test_a_release_changes_its_routes_and_leaves_nothing(release: Release, value
     until(lambda: not release.contents - kept, f"all but {kept} of {release.contents} is gone")
 
 
-def test_a_restart_on_a_change_of_routes_replaces_the_pods(release: Release) -> None:
-    """`reload.restart` does what it says."""
-    release.install(reload={"restart": True}, routes=ROUTES)
+@pytest.mark.parametrize("values", MODES.values(), ids=MODES)
+def test_a_restart_on_a_change_of_routes_replaces_the_pods(release: Release, values: dict[str, Any]) -> None:
+    """`reload.restart` does what it says; one that keeps its place finds its claim again."""
+    release.install(**values, reload={"restart": True}, routes=ROUTES)
     pods = release.pods
-    release.upgrade(reload={"restart": True}, routes=CHANGED)
+    release.upgrade(**values, reload={"restart": True}, routes=CHANGED)
     until(lambda: len(release.pods) == 1 and not release.pods.items() & pods.items(), f"{pods} are replaced")
 
 
@@ -118,7 +119,7 @@ def test_no_pod_has_a_token(release: Release) -> None:
 def test_a_chart_that_includes_the_sidecar_lives_as_well(
     cluster: Cluster, namespace: str, tmp_path: Path, *, native: bool
 ) -> None:
-    """The example of a user's chart: its pods have the bridge, its service leads there, its routes change under them."""
+    """The example of a user's chart: its pods have the bridge, a service leads there, their routes change."""
     release = Release(cluster, namespace, with_dependencies(cluster, EXAMPLE, tmp_path))
     sidecar = {"native": native}
     release.install(**{"sse-bridge": {"sidecar": sidecar}})

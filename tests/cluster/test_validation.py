@@ -25,7 +25,8 @@ def _name(path: Path) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def namespace(cluster: Cluster) -> Iterator[None]:
-    """Make the namespace that all is validated for, and the class of priority that one set of values names."""
+    """Make the namespace that all is validated for, and what some sets of values name."""
+    cluster.make_namespace("istio-system")
     cluster.make_namespace(NAMESPACE, **RESTRICTED)
     cluster.create(
         {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 1}

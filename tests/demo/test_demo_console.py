@@ -1,13 +1,15 @@
-"""The console on the demo's public port: the page, two documents, and nothing else of the admin port."""
+"""The console on the demo's public port: the page, its documents, and nothing else of the admin port."""
 
 import contextlib
 import importlib
+import re
 from collections.abc import AsyncIterator
 from random import Random
 
 import aiohttp
 import pytest
 
+from bridge.console import PAGES
 from bridge.demo import console, shop
 from tests.support import configured, running
 
@@ -44,13 +46,21 @@ async def test_the_first_address_leads_to_the_console_and_the_shop_has_its_own()
             assert "<title>Shop</title>" in await answer.text()
 
 
-async def test_two_documents_of_the_admin_port_pass():
+def test_all_that_the_page_asks_for_passes():
+    """A page that asks for one thing more, unanswered, would say that the bridge is unreachable."""
+    asked = {f"/{path}" for file in PAGES.glob("*.js") for path in re.findall(r'fetch\("([^"]+)"', file.read_text())}
+    assert asked == set(console.DOCUMENTS)
+
+
+async def test_documents_of_the_admin_port_pass():
     """What the page asks for every two seconds."""
     async with shown() as browser:
         async with browser.get("/console/-/routes") as answer:
             assert [route["path"] for route in await answer.json()] == ["/p"]
         async with browser.get("/console/-/sources") as answer:
             assert [source["name"] for source in await answer.json()] == ["p"]
+        async with browser.get("/console/-/applications") as answer:
+            assert answer.status == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

@@ -99,9 +99,9 @@ async def test_a_browser_shows_it_live(demo, tmp_path):
         for path in ("/logs/api", "/orders", "/notices", "/clock"):
             rows = page.get_by_role("region", name=f"Stream {path}", exact=True).locator("li.event")
             await expect(rows.nth(1)).to_be_attached(timeout=30_000)
-        await expect(page.locator("#health")).to_have_text("running")
+        await expect(page.locator("#health")).to_have_text("running", timeout=30_000)
         await page.goto(f"{HERE}/shop")
-        await expect(page.locator("#state")).to_have_text("live")
-        await expect(page.locator("#orders tr").nth(2)).to_be_visible()
+        await expect(page.locator("#state")).to_have_text("live", timeout=30_000)
+        await expect(page.locator("#orders tr").nth(2)).to_be_visible(timeout=30_000)
         await browser.close()
     assert errors == []

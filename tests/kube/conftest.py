@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.kube.podman import ROOT, Pod, printed, rendered
+from tests.image.containers import build
+from tests.kube.podman import Pod, rendered
 
 #: The image's own base is there once the image is, and has a Python.
 BASE: Final = ("docker.io/library/python", "3.13-slim")
@@ -44,7 +45,7 @@ class Played:
 @pytest.fixture(scope="session")
 def image() -> tuple[str, str]:
     """Give the repository and the tag of the image, built from the tree as it is."""
-    repository, _, tag = printed(ROOT / "scripts/image").split()[-1].rpartition(":")
+    repository, _, tag = build().rpartition(":")
     return repository, tag
 
 

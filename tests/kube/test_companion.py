@@ -6,8 +6,13 @@ import http.client
 import json
 from collections.abc import AsyncIterator
 
+import pytest
+
 from tests.kube.conftest import Played
 from tests.support import Client, until
+
+#: The first of them may have to build the image.
+pytestmark = pytest.mark.timeout(1200)
 
 
 def _status(port: int, path: str) -> int:

@@ -71,9 +71,8 @@ def test_what_is_asked_for_is_there(expression: str) -> None:
 
 
 def texts() -> list[Path]:
-    """Return what tells people, and charts, of metrics."""
-    folders = [(ROOT / "docs", "*.md"), (ROOT / "helm", "*.yaml"), (ROOT / "helm", "*.tpl"), (ROOT / "helm", "*.md")]
-    return [ROOT / "README.md", *(path for folder, name in folders for path in sorted(folder.rglob(name)))]
+    """Return what tells people of metrics."""
+    return [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "helm").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("path", texts(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -13,6 +13,7 @@ SPREAD = {
     "events skipped": {"events", "routes", "reasons"},
     "lines held back": {"of", "held_back"},
     "a library says": {"library", "detail"},
+    "the Kafka client says": {"withheld"},
     "configuration applied": {"sources", "routes", "server", "limits"},
 }
 

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import warnings
+from typing import Any
 
 import pytest
 
@@ -19,17 +20,18 @@ from tests.telemetry.conftest import Written
 @pytest.mark.parametrize(
     "name", ["aiohttp.server", "aiokafka.conn", "paho.mqtt", "asyncio", "pydantic", "watchfiles.main", "urllib3.pool"]
 )
-def test_libraries_speak_through_our_log(written: Written, name: str):
+def test_libraries_speak_through_our_log(written: Written, name: str, monkeypatch: pytest.MonkeyPatch):
     """One line each, under the library's name, from `warning` up whatever our level is."""
     log, lines = written
     log.ask("debug")
-    logger = logging.getLogger(name)
-    logger.propagate, before = True, logger.propagate
+    logger, top = logging.getLogger(name), logging.getLogger(name.partition(".")[0])
+    # A source of an earlier test may have taken it over.
+    monkeypatch.setattr(top, "propagate", True)
+    monkeypatch.setattr(top, "handlers", [])
     logger.debug("SASL PLAIN \0user\0hunter2")
     logger.info("nothing of note")
     logger.warning("it takes\n  %s", "long")
     logger.error("it broke")
-    logger.propagate = before
     told = [line for line in lines() if line["event"] == "a library says"]
     assert [(line["level"], line["library"], line["detail"]) for line in told] == [
         ("warning", name.partition(".")[0], "it takes long"),
@@ -120,8 +122,13 @@ def test_an_error_at_the_end_of_an_object_is_a_line(written: Written):
 
 async def test_an_error_that_no_task_took_is_a_line(written: Written):
     """A callback's arguments may be a peer's bytes, so they are not told."""
-    _, lines = written
+    _, written_so_far = written
     loop = asyncio.get_running_loop()
+
+    def lines() -> list[dict[str, Any]]:
+        # On a busy machine asyncio's debug mode says which callback was slow.
+        return [line for line in written_so_far() if line["event"] == "unhandled error"]
+
     loop.set_exception_handler(tell_loop_error)
 
     def fail(_: bytes) -> None:
@@ -136,7 +143,7 @@ async def test_an_error_that_no_task_took_is_a_line(written: Written):
     del task
     await until(lambda: gc.collect() is not None and len(lines()) == 2)
     callback, lonely = lines()
-    assert (callback["event"], callback["exception"]) == ("unhandled error", "ValueError")
+    assert callback["exception"] == "ValueError"
     assert (lonely["where"], lonely["task"]) == ("Task exception was never retrieved", "lonely")
     assert "hunter2" not in str(lines())
 

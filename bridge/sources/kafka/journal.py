@@ -1,11 +1,12 @@
 """aiokafka's log lines, as ours: few, and under the source's name.
 
 While a broker is down aiokafka writes some twenty lines a second. The cause is told by the source itself, once; of the
-library's own lines each kind passes now and then, for whoever looks closer.
+library's own lines each kind passes now and then, with the number of those between, for whoever looks closer.
 """
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
@@ -34,6 +35,7 @@ class Journal(logging.Handler):
         super().__init__(logging.WARNING)
         self._clock = clock
         self._seen: dict[tuple[str, str], float] = {}
+        self._withheld: Counter[tuple[str, str]] = Counter()
         self._second = (0, 0)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -42,11 +44,15 @@ class Journal(logging.Handler):
         source = SOURCE.get()
         kind = (source, str(record.msg))
         if now - self._seen.get(kind, -EVERY) < EVERY or not self._has_room(int(now)):
+            if kind in self._withheld or len(self._withheld) < MAX_KINDS:
+                self._withheld[kind] += 1
             return
         if len(self._seen) >= MAX_KINDS:
             self._seen.clear()
+            self._withheld.clear()
         self._seen[kind] = now
-        log.warning("the Kafka client says", source=source, detail=clipped(record.getMessage()))
+        more = {"withheld": withheld} if (withheld := self._withheld.pop(kind, 0)) else {}
+        log.warning("the Kafka client says", source=source, detail=clipped(record.getMessage()), **more)
 
     def _has_room(self, now: int) -> bool:
         second, lines = self._second

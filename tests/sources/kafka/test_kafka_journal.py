@@ -25,7 +25,7 @@ def say(handler: Journal, text: str, *args: object) -> None:
 
 
 def test_a_kind_of_line_passes_now_and_then() -> None:
-    """Its arguments do not make it another kind."""
+    """Its arguments do not make it another kind; the next one tells how many were between."""
     clock = Clock()
     handler = Journal(clock)
     with capture_logs() as lines:
@@ -33,7 +33,8 @@ def test_a_kind_of_line_passes_now_and_then() -> None:
             say(handler, "node %s is gone", at)
         clock.now += EVERY
         say(handler, "node %s is gone", 50)
-    assert [line["detail"] for line in lines] == ["node 0 is gone", "node 50 is gone"]
+    told = [(line["detail"], line.get("withheld")) for line in lines]
+    assert told == [("node 0 is gone", None), ("node 50 is gone", 49)]
 
 
 def test_few_lines_a_second_pass_whatever_their_kinds() -> None:
@@ -56,6 +57,7 @@ def test_kinds_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -
             say(handler, f"kind {at}")
     assert len(lines) == 10
     assert len(handler._seen) <= 3
+    assert len(handler._withheld) <= 3
 
 
 def test_a_line_has_its_source() -> None:
