@@ -135,7 +135,8 @@ class Push(Source):
     )
     headers: Annotated[list[str], AfterValidator(_check_headers)] = Field(
         default_factory=list[str],
-        description="Headers of a request that its events keep, in lower case; `headers.x-region` then finds one.",
+        description="Headers of a request that its events keep, in lower case; `headers.x-region` then finds one. "
+        "`traceparent` and `tracestate` are kept in any case.",
         examples=[["x-region"]],
     )
 

@@ -44,7 +44,8 @@ def manager() -> dict[str, Any]:
     """Return the connection manager as Istio's would be after the patch, with the route of the VirtualService."""
     found = rendered_set("ingress-istio")
     patched = one(found, "EnvoyFilter")["spec"]["configPatches"][0]["patch"]["value"]["typed_config"]
-    timeout = one(found, "VirtualService")["spec"]["http"][0]["timeout"]
+    # Without a `timeout` Istio tells Envoy that there is none.
+    timeout = one(found, "VirtualService")["spec"]["http"][0].get("timeout", "0s")
     router = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
     route = {"match": {"prefix": "/"}, "route": {"cluster": "bridge", "timeout": timeout}}
     return patched | {

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 
 import pytest
 import structlog
@@ -10,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from bridge.telemetry import Log
 from bridge.telemetry.cap import LINES_PER_SECOND
-from tests.support import until
+from tests.support import running, until
 from tests.telemetry.conftest import Written
 from tests.telemetry.events import ROOT
 
@@ -142,6 +143,22 @@ async def test_what_is_held_back_is_told_within_seconds(written: Written):
         ("source is down", "s", 190, "warning")
     ]
     assert mine.held_back == 190
+
+
+async def test_a_flood_of_a_source_is_ten_lines_a_second_and_a_number(written: Written):
+    """Through the bridge itself: what happened is what is told, line by line or as held back."""
+    mine, lines = written
+    parts = "sources: {p: {kind: push, capture: {region: headers.region}}}\nroutes: {'/r/{region}': {from: p}}\n"
+    async with running(parts) as served:
+        begun = time.monotonic()
+        for _ in range(2_000):
+            served.publish("nowhere")
+        took = time.monotonic() - begun
+    mine.tell_held()
+    said = [line for line in lines() if line["event"] == "events skipped"]
+    held = [line.get("held_back", 0) for line in lines() if "events skipped" in {line["event"], line.get("of")}]
+    assert len(said) <= LINES_PER_SECOND * (1 + int(took))
+    assert len(said) + sum(held) == 2_000
 
 
 def test_a_log_that_nobody_reads_takes_nothing_with_it(stream: io.StringIO):

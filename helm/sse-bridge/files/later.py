@@ -36,7 +36,7 @@ class Later(BaseHTTPRequestHandler):
         status = 200 if wants_stream else self._error()
         # Whoever is sent away together does not return together.
         wait = round((self.wait + random.random()) * 1000)
-        body = f"retry: {wait}\n\n" if wants_stream else f"{status} {ERRORS[str(status)]}\n"
+        body = f"retry: {wait}\n" if wants_stream else f"{status} {ERRORS[str(status)]}\n"
         self.send_response(status)
         self.send_header("Content-Type", "text/event-stream" if wants_stream else "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
