@@ -1,8 +1,10 @@
 """How the process is watched, as its configuration says: the log, the traces, the canary. It follows a reload."""
 
+import asyncio
 import contextlib
 import random
 from collections.abc import Callable
+from importlib import import_module
 from typing import Self
 
 from bridge.bus import Bus
@@ -82,6 +84,9 @@ class Observed:
         self.canary = await self._flying.enter_async_context(canary.flying())
 
     async def _trace(self, terms: observed.Traces | None) -> None:
+        if terms is not None:
+            # It takes half a second to load, and streams go on meanwhile.
+            await asyncio.to_thread(import_module, "bridge.traces")
         before, self.traces = self.traces, None if terms is None else _tracing(terms, self._kind)
         self._bus.tracer = self._pump.tracer = self.traces
         if before is not None:
@@ -89,7 +94,7 @@ class Observed:
 
 
 def _tracing(terms: observed.Traces, kind: Callable[[str], str | None]) -> Tracing:
-    # The extra `otel` is there: the configuration is refused without it. It takes a while to load.
+    # The extra `otel` is there: the configuration is refused without it.
     from bridge.traces import Collector, Traces  # noqa: PLC0415
 
     headers = {name: value if isinstance(value, str) else value.reveal() for name, value in terms.headers.items()}

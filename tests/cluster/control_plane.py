@@ -254,6 +254,8 @@ class Cluster:
             # There is no cloud, and one node needs no addresses.
             "--controllers=*,-node-ipam-controller,-cloud-node-lifecycle-controller",
             "--horizontal-pod-autoscaler-sync-period=1s",
+            # kwok gives no sign of life, and makes no pod Ready again that was given up with its node.
+            "--node-monitor-grace-period=24h",
         )
         self._start(
             "kube-scheduler",

@@ -40,7 +40,7 @@ async def demo(podman):
 
 
 async def test_nothing_mounted_shows_the_demo_and_says_so(demo):
-    """One line of the log says why; the first address leads to the console, the shop has its own."""
+    """The first address leads to the console, the shop has its own, and no more of the admin port is public."""
     told = await demo.logs()
     assert "no configuration is mounted: this is the demo" in told
     assert f"{HERE}/ " in told.replace("\n", " ")
@@ -51,10 +51,6 @@ async def test_nothing_mounted_shows_the_demo_and_says_so(demo):
     assert (status, "<title>Shop</title>" in body) == (200, True)
     status, _, body = await demo.get(f"{HERE}/console/-/routes")
     assert (status, len(json.loads(body))) == (200, 6)
-
-
-async def test_nothing_else_of_the_admin_port_is_public(demo):
-    """Neither beneath the console nor beside it, and no other host's address; the port itself stays on loopback."""
     for path in NOT_PUBLIC:
         status, at, _ = await demo.get(f"{HERE}{path}")
         assert status in {400, 404}, path
