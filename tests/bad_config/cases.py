@@ -233,10 +233,7 @@ UNBUILT: Final = (
         bad(f"route's {key}", f"`{key}` is not built yet", route(f"{{ from: clock, §{key}: HUNTER2 }}"))
         for key in ("where", "data", "tests", "on_error", "params", "durable")
     ),
-    *(
-        bad(f"server's {key}", f"`{key}` is not built yet", server(f"{{ §{key}: HUNTER2 }}"))
-        for key in ("workers",)
-    ),
+    *(bad(f"server's {key}", f"`{key}` is not built yet", server(f"{{ §{key}: HUNTER2 }}")) for key in ("workers",)),
     bad("positions of a source without", "has no positions", route("{ from: users, ids: §position }")),
     bad(
         "positions of a group",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from bridge.config.load import load
 from bridge.config.address import RouteAddress, both
 from bridge.config.check_routes import MAX_ROUTES, overlapping
+from bridge.config.load import load
 
 SEGMENT = st.sampled_from(
     [

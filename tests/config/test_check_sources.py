@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config.load import load
 from bridge.config.check_sources import file_fault, root_fault
+from bridge.config.load import load
 
 
 def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

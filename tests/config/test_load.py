@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bridge.config.load import load
-from bridge.config.model import Config
-from bridge.config.model import Feed, Last
+from bridge.config.model import Config, Feed, Last
 from bridge.errors import ConfigError
 from bridge.sources.file import File
 from bridge.sources.push import Push

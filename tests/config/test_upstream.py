@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config.load import load
 from bridge.config.check_upstreams import check_upstreams
-from bridge.config.load import load_draft
+from bridge.config.load import load, load_draft
 from bridge.config.model import Config
 from bridge.config.problems import Problems
 from bridge.errors import ConfigError

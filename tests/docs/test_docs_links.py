@@ -8,7 +8,7 @@ from tests.docs.pages import PAGES, ROOT, anchors, links, name
 
 
 def leads(page, link):
-    """Tell whether a link leads to a file of the repository and to a heading in it; what lies elsewhere is not asked."""
+    """Tell whether a link leads to a file of the repository and to a heading in it; the web is not asked."""
     parts = urlsplit(link)
     if parts.scheme:
         return True

@@ -116,3 +116,16 @@ def test_each_alert_has_its_part_of_the_page():
         assert Path(page).name == ALERTS.name
         assert anchor in anchors(ALERTS), rule["alert"]
         assert anchor == rule["alert"].lower()
+
+
+def test_each_module_is_on_the_map():
+    """The table of docs/architecture.md names each module and package of the program, and none that is not there."""
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| (`.+?) \| ", text.partition("## What is where")[2].partition("Imports point")[0], re.MULTILINE
+    )
+    named = {part.rstrip("/") for row in rows for part in re.findall(r"`([\w/]+)`", row)}
+    there = {path.stem for path in (ROOT / "bridge").iterdir() if not path.name.startswith("__")}
+    assert there - named == set()
+    parts = {part: ROOT / "bridge" / part for part in named}
+    assert [part for part, at in parts.items() if not at.is_dir() and not at.with_suffix(".py").exists()] == []

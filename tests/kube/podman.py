@@ -44,14 +44,11 @@ class Pod:
     documents: list[dict[str, Any]]
     #: The user that may write into what the containers share.
     writer: int
+    #: What podman calls it, which depends on podman's version.
+    name: str = ""
     #: Volumes by what they are made of.
     _configured: set[str] = field(default_factory=set)
     _shared: set[str] = field(default_factory=set)
-
-    @property
-    def name(self) -> str:
-        """Return the name that podman gives a workload's first pod."""
-        return f"{self._workload['metadata']['name']}-pod-0"
 
     @property
     def containers(self) -> dict[str, dict[str, Any]]:
@@ -67,6 +64,7 @@ class Pod:
                 "volume", "create", f"--opt=o=uid={self.writer},gid={self._spec['securityContext']['fsGroup']}", volume
             )
         podman("kube", "play", "-", given=manifest)
+        (self.name,) = self._pods
 
     def stop(self) -> None:
         """Have all containers told by SIGTERM, and wait for as long as a kubelet would."""
@@ -78,9 +76,11 @@ class Pod:
 
     def remove(self) -> None:
         """Leave nothing of it, whatever has become of it; `kube down` keeps what a ConfigMap became, a volume."""
-        podman("pod", "rm", "--force", "--ignore", "--time=1", self.name)
-        for volume in self._configured | self._shared:
+        for pod in self._pods:
+            podman("pod", "rm", "--force", "--time=1", pod)
+        for volume in self._volumes_left:
             podman("volume", "rm", "--force", volume)
+        assert not self.left + self._volumes_left
 
     def execute(self, container: str, *command: str) -> str:
         """Run a command in a container; return what it prints."""
@@ -105,9 +105,16 @@ class Pod:
     @property
     def left(self) -> list[str]:
         """Name what there still is of it."""
-        pods = podman("pod", "ls", f"--filter=name={self.name}", "--format={{.Name}}").split()
-        containers = podman("ps", "--all", f"--filter=name={self.name}", "--format={{.Names}}").split()
-        return pods + containers
+        return self._pods + podman("ps", "--all", f"--filter=name={self.release}-", "--format={{.Names}}").split()
+
+    @property
+    def _pods(self) -> list[str]:
+        return podman("pod", "ls", f"--filter=name={self.release}-", "--format={{.Name}}").split()
+
+    @property
+    def _volumes_left(self) -> list[str]:
+        here = set(podman("volume", "ls", "--quiet").split())
+        return sorted(here & (self._configured | self._shared))
 
     @property
     def _workload(self) -> dict[str, Any]:

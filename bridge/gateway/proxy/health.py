@@ -46,12 +46,17 @@ class Health:
             while True:
                 found = await self.ask()
                 if found != self.hindrance:
-                    tell = log.info if found is None else log.warning
-                    tell("application's health", application=self._target.name, error=found)
+                    self._tell(found)
                 self.hindrance = found
                 await asyncio.sleep(self._every)
         finally:
             await self._upstream.close()
+
+    def _tell(self, found: str | None) -> None:
+        if found is None:
+            log.info("application is well", application=self._target.name)
+        else:
+            log.warning("application is not well", application=self._target.name, reason=found)
 
     async def ask(self) -> str | None:
         """Ask once; return what is wrong."""
