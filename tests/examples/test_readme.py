@@ -60,7 +60,9 @@ def test_every_target_is_in_the_readme_or_says_what_it_does_where_it_is_listed()
 def test_what_its_commands_name_is_there():
     """Files and folders of the repository, and commands of the program."""
     typed = [line.partition(" #")[0] for line in COMMANDS]
-    paths = [path for line in typed for path in re.findall(r"(?<![\w/])(?:\./)?((?:deploy|helm)/[\w./-]+)", line)]
+    paths = [
+        path for line in typed for path in re.findall(r"(?<![\w/])(?:\./)?((?:config|deploy|helm)/[\w./-]+)", line)
+    ]
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}

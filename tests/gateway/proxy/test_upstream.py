@@ -143,8 +143,9 @@ async def test_health_is_said_in_words() -> None:
             await until(lambda: health.hindrance == "the application answers 503 when asked for its health")
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        told = [(each["log_level"], each["error"]) for each in logs if each["event"] == "application's health"]
-        assert told == [("info", None), ("warning", "the application answers 503 when asked for its health")]
+        told = [(each["log_level"], each["event"], each.get("reason")) for each in logs]
+        ill = "the application answers 503 when asked for its health"
+        assert told == [("info", "application is well", None), ("warning", "application is not well", ill)]
     away = Health(Target(host="127.0.0.1", port=1, health="/"))
     assert await away.ask() == "the application does not take connections"
 
