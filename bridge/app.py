@@ -177,8 +177,9 @@ class Bridge:
         async with contextlib.AsyncExitStack() as stack:
             state = stack.enter_context(State.open(self.config.server.state))
             await stack.enter_async_context(self.works.behind)
-            await stack.enter_async_context(self.observed)
             await stack.enter_async_context(self.listeners)
+            # It ends before them: what the collector takes of the time that is left, answers in flight do not get.
+            await stack.enter_async_context(self.observed)
             await stack.enter_async_context(self.lifecycle)
             await stack.enter_async_context(self.works.runs.of(self.works.intakes.values(), state))
             stack.push_async_callback(_cancelled, asyncio.create_task(self._expire(), name="expire"))

@@ -54,6 +54,11 @@ def place_of(text: str) -> Place:
     return Place(host.strip("[]"), int(port))
 
 
+def readable(text: str) -> str:
+    """Return a text on one line, and without what a terminal would obey: whoever answers may be no bridge."""
+    return "".join(sign if sign.isprintable() else " " for sign in text).strip()
+
+
 def ask(place: Place, method: str, path: str, *, within: float) -> Answered:
     """Send a request without a body and return its answer; raises `TimeoutError` and `AskError`.
 
@@ -71,6 +76,8 @@ def ask(place: Place, method: str, path: str, *, within: float) -> Answered:
     except ConnectionRefusedError:
         raise AskError(f"nothing listens on {place}") from None
     except (OSError, http.client.HTTPException) as error:
-        raise AskError(f"{place}: {str(error) or type(error).__name__}") from None
+        raise AskError(f"{place}: {readable(str(error)) or type(error).__name__}") from None
+    except UnicodeError:
+        raise AskError(f"{readable(str(place))}: this is no name of a machine") from None
     finally:
         connection.close()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bridge.cli.ask import Answered, AskError, Place, admin_of, ask, place_of
+from bridge.cli.ask import Answered, AskError, Place, admin_of, ask, place_of, readable
 
 OK: Final = 0
 FAILED: Final = 1
@@ -58,9 +58,13 @@ def _wait(within: str | None) -> float:
 
 def _told(answer: Answered, place: Place) -> int:
     if answer.status != _DONE:
-        return _said(f"{place}: {answer.status} {answer.body.decode(errors='replace')}".rstrip(), FAILED)
-    drained = json.loads(answer.body)
-    sys.stdout.write(f"told {drained['told']} streams; {drained['left']} of them had to be cut\n")
+        return _said(f"{place}: {answer.status} {readable(answer.body.decode(errors='replace'))}".rstrip(), FAILED)
+    try:
+        drained = json.loads(answer.body)
+        words = f"told {drained['told']} streams; {drained['left']} of them had to be cut"
+    except (ValueError, LookupError, TypeError):
+        return _said(f"{place}: what answers there is no bridge", FAILED)
+    sys.stdout.write(f"{words}\n")
     return OK
 
 

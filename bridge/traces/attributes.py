@@ -18,7 +18,10 @@ NAMES: Final = (("traceparent", "tracestate"), ("ce_traceparent", "ce_tracestate
 #: What the SDK calls a service that has no name.
 UNKNOWN: Final = "unknown_service"
 
-_PARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?")
+#: As the W3C has it: no version ff, no id of zeros, and nothing behind the flags of version 00.
+_PARENT: Final = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?"
+)
 
 
 def parent(headers: Mapping[str, str]) -> tuple[bool, dict[str, str]] | None:

@@ -3,6 +3,7 @@
 Rule 1: what waits to be sent is bounded; past it a span is dropped and counted. Nothing here holds up the loop.
 Rule 2: a collector that is gone is told once, and so is its return.
 Rule 3: no proxy, no credentials of a `.netrc`, no redirect: spans go to the address that the file names.
+Rule 4: of an answer the head counts. Its body is not read: at a wrong address it may have no end.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -88,10 +89,11 @@ class Session(requests.Session):
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request; a redirect is a refusal."""
         try:
-            response = super().request(*args, **kwargs)
+            response = super().request(*args, **{**kwargs, "stream": True})
         except requests.RequestException as error:
             self.trouble = _words(error)
             raise
+        response.close()
         if not response.ok or response.status_code in REDIRECTS:
             self.trouble = f"the collector answers {response.status_code}"
         if response.status_code in REDIRECTS:
