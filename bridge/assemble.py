@@ -1,5 +1,6 @@
 """From the configuration to the parts: what each key of the file becomes in the core and in the gateway."""
 
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,7 +12,7 @@ from bridge.bus import Bounds, Bus
 from bridge.channel import Channel
 from bridge.config.address import RouteAddress
 from bridge.config.machine import memory_limit
-from bridge.config.model import Config, Last, RouteSpec
+from bridge.config.model import Config, Last, RouteSpec, SourceSpec
 from bridge.demand import Demand
 from bridge.event import Event
 from bridge.eventid import EventId
@@ -77,13 +78,15 @@ def _proxies(config: Config) -> bool:
 
 def intakes(config: Config, bus: Bus, health: Health, subscribers: Callable[[str], int]) -> dict[str, Intake]:
     """Make the doors of all sources."""
-    return {name: intake(name, config, bus, health, subscribers) for name in config.sources}
+    made = {name: intake(name, config, bus, health, subscribers) for name in config.sources}
+    suit(made, config.routes.values())
+    return made
 
 
 def intake(name: str, config: Config, bus: Bus, health: Health, subscribers: Callable[[str], int]) -> Intake:
-    """Make the door of a source."""
+    """Make the door of a source; `suit` tells it of its routes."""
     spec = config.sources[name]
-    inlet = Inlet(name, normaliser(name, config, ()), bus, health, partial(subscribers, name))
+    inlet = Inlet(name, _normaliser(name, spec, ()), bus, health, partial(subscribers, name))
     return Intake(spec, inlet, place(name, spec.source))
 
 
@@ -93,10 +96,18 @@ def place(name: str, source: Source) -> Place:
     return Place(name=name, demand=demand)
 
 
-def normaliser(name: str, config: Config, former: Iterable[RouteSpec]) -> Normaliser:
-    """Make what turns a source's messages into events, as its routes need them; `former` were removed lately."""
-    spec = config.sources[name]
-    routes = [route for route in (*config.routes.values(), *former) if _feeds(route, name)]
+def suit(made: Mapping[str, Intake], routes: Iterable[RouteSpec]) -> None:
+    """Let the sources' messages become events as these routes need them."""
+    # Of all at once: a thousand sources that each look for theirs among a thousand routes take half a second.
+    fed: defaultdict[str, list[RouteSpec]] = defaultdict(list)
+    for route in routes:
+        for feed in route.feeds:
+            fed[feed.source].append(route)
+    for name, intake in made.items():
+        intake.inlet.normalise = _normaliser(name, intake.spec, fed[name])
+
+
+def _normaliser(name: str, spec: SourceSpec, routes: Sequence[RouteSpec]) -> Normaliser:
     paths = [*spec.capture.values(), *(route.key for route in routes if route.key)]
     parses = any(route.format == "cloudevents" for route in routes) or any(map(looks_inside, paths))
     return Normaliser(name, capture=spec.capture, parses=parses)
@@ -108,10 +119,6 @@ def endpoints(config: Config, bus: Bus, made: Mapping[str, Intake]) -> dict[str,
     for each in found.values():
         bus.attach(each.supply.route)
     return found
-
-
-def _feeds(spec: RouteSpec, source: str) -> bool:
-    return any(feed.source == source for feed in spec.feeds)
 
 
 def endpoint(spec: RouteSpec, config: Config, bus: Bus, made: Mapping[str, Intake]) -> Endpoint:
@@ -202,6 +209,7 @@ def _supply(route: Route, sources: Sequence[Intake], bus: Bus) -> Supply:
         route=route,
         greet=partial(_greet, route, sources, bus),
         refill=partial(_refill, route, sources, bus),
+        fill=partial(_fill, route, sources, bus),
         is_delta=any(intake.spec.source.is_delta for intake in sources),
         asks=tuple(
             Asking(intake.place.name, demand, intake.spec.source.rules(), route.feeds[intake.place.name].bind)
@@ -239,7 +247,15 @@ def _refill(route: Route, sources: Sequence[Intake], bus: Bus, channel: Channel)
     """Put the present values into a channel that was forgotten for want of room, whose source sends no more of them."""
     for intake in sources:
         if intake.spec.source.is_asked:
-            bus.refill(route, channel, intake.place.name, _present(route, intake, channel.captures))
+            bus.refill(route, intake.place.name, _present(route, intake, channel.captures), channel)
+
+
+def _fill(route: Route, sources: Sequence[Intake], bus: Bus) -> None:
+    """Put the present values of all that is asked for into a route that is new, and not what a greeting gives."""
+    for intake in sources if route.terms.start is not None else ():
+        for asked in intake.place.demand.wanted if intake.place.demand is not None else ():
+            events = intake.inlet.events(intake.place.present(dict(asked)))
+            bus.refill(route, intake.place.name, events)
 
 
 def _present(route: Route, intake: Intake, captures: Mapping[str, str]) -> list[Event]:

@@ -201,11 +201,11 @@ class Bus:
                 for channel in route.touched(source, captures):
                     channel.append([Record(self.seq, self._clock(), frame, is_control=True)], self._clock())
 
-    def refill(self, route: Route, channel: Channel, source: str, events: Sequence[Event]) -> None:
-        """Append what is there now to a channel that was forgotten meanwhile, and to no other."""
+    def refill(self, route: Route, source: str, events: Sequence[Event], only: Channel | None = None) -> None:
+        """Append what is there now to the channels of a new route, or to the one that was forgotten meanwhile."""
         for found, records in route.accept(source, events, self._draw(events), self.epoch).items():
-            if found is channel:
-                channel.append(records, self._clock())
+            if only is None or found is only:
+                found.append(records, self._clock())
         self._keep_bounds()
 
     def end(self, source: str) -> None:
@@ -257,13 +257,15 @@ class Bus:
 
     def _keep_bounds(self) -> None:
         budget = self.budget
-        while budget.used > budget.limit:
-            # The largest history gives way, so a noisy channel does not cost the quiet ones theirs.
-            largest = max((c for route in self.routes for c in route.channels.values()), key=_spare)
-            before = budget.used
-            largest.shrink(max(budget.used - budget.limit, int(budget.limit * HEADROOM)))
-            if budget.used == before:
-                break  # only newest records are left, one a channel
+        if budget.used > budget.limit:
+            # The largest history gives way, so a noisy channel does not cost the quiet ones theirs. Looked for once:
+            # a bound that a reload has made small may concern thousands of them.
+            channels = [channel for route in self.routes for channel in route.channels.values()]
+            for largest in sorted(channels, key=_spare, reverse=True):
+                before = budget.used
+                largest.shrink(max(before - budget.limit, int(budget.limit * HEADROOM)))
+                if budget.used <= budget.limit or budget.used == before:
+                    break  # or only newest records are left, one a channel
         if self._room() < 0:
             self._make_room()
 

@@ -106,7 +106,7 @@ async def _endpoints(step: Step, intakes: Mapping[str, Intake]) -> dict[str, End
     """Make the routes that are another one than before."""
     made: dict[str, Endpoint] = {}
     for path, spec in step.after.routes.items():
-        if step.found.routes[path] != "same":
+        if step.found.routes[path] not in {"same", "back"}:
             made[path] = assemble.endpoint(spec, step.after, step.works.core.bus, intakes)
             if len(made) % TURN == 0:
                 await asyncio.sleep(0)
@@ -176,8 +176,7 @@ def _take_sources(step: Step, ready: Ready) -> None:
         elif fate in {"changed", "reset"}:
             health.again(name)
     former = [each.spec for each in works.formers.attached.values()]
-    for name, intake in ready.intakes.items():
-        intake.inlet.normalise = assemble.normaliser(name, after, former)
+    assemble.suit(ready.intakes, [*after.routes.values(), *former])
     works.intakes = dict(ready.intakes)
 
 
@@ -230,12 +229,16 @@ def _attach(step: Step, path: str, before: Endpoint | None, endpoint: Endpoint) 
     bus, health, _, _ = step.works.core
     route = endpoint.supply.route
     route.running -= {name for name in route.feeds if health.sources[name].state == "ended"}
+    is_alike = step.found.routes[path] in {"same", "kept"}
     if before is not None:
-        bus.bequeath(before.supply.route, route, is_alike=step.found.routes[path] == "kept")
-        return
-    # An id of this process may be of a route that was here before, and of which nothing is known any more.
-    route.lost_through = bus.draw()
-    bus.attach(route)
+        bus.bequeath(before.supply.route, route, is_alike=is_alike)
+    else:
+        # An id of this process may be of a route that was here before, and of which nothing is known any more.
+        route.lost_through = bus.draw()
+        bus.attach(route)
+    if not is_alike:
+        # What is asked for already is not told again as long as it stays as it is.
+        endpoint.supply.fill()
 
 
 def _retire(step: Step, path: str, endpoint: Endpoint) -> None:

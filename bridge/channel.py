@@ -24,6 +24,7 @@ from bridge.table import Table, fit
 SHORT_LOG: Final = 4_096
 
 _seq: Final = attrgetter("seq")
+_time: Final = attrgetter("time")
 
 
 class Channel:
@@ -226,8 +227,9 @@ class Channel:
     def discard(self) -> None:
         """Close it, and note all that it keeps as lost."""
         self.close()
-        for record in (*islice(self._log, self._start, None), *(self.table or ())):
-            self._lose(record)
+        kept = [*self._log[self._start :], *(self.table or ())]
+        self.lost_through = max(self.lost_through, max(map(_seq, kept), default=0))
+        self.lost_since = max(self.lost_since, max(map(_time, kept), default=self.lost_since))
 
     def at(self, ordinal: int) -> Record:
         """Return a record that is kept."""

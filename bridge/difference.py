@@ -1,7 +1,8 @@
 """What differs between two configurations: of each source and each route, what becomes of it. Pure.
 
 A source is
-    same      nothing of it differs that its run knows
+    same      nothing of it differs
+    kept      its run is the same, what is asked of it differs: `required`, for one
     rotated   but for secrets, and for what its certificates hold: it runs again, from where it stood
     changed   its keys differ, and the new run goes on from where the old one stood (`Source.follows`)
     reset     its keys differ, and what lies between the two runs is lost
@@ -9,6 +10,7 @@ A source is
 
 A route is
     same      it, its sources, and all else that goes into its frames: nobody who listens notices
+    back      removed not long ago, and put back as it was
     kept      its frames are the same, its manners differ: whoever comes back resumes from the same channels
     fresh     its frames differ: its channels begin anew
     added, removed
@@ -26,11 +28,11 @@ from bridge.config.server import Limits, Server
 from bridge.secret import masked
 from bridge.sources.tls import Tls
 
-Fate = Literal["same", "rotated", "changed", "reset", "added", "removed"]
-Way = Literal["same", "kept", "fresh", "added", "removed"]
+Fate = Literal["same", "kept", "rotated", "changed", "reset", "added", "removed"]
+Way = Literal["same", "back", "kept", "fresh", "added", "removed"]
 
 #: Sources whose run before is as good as the one after it, for those who listen.
-GOES_ON: Final = frozenset[Fate]({"same", "rotated"})
+GOES_ON: Final = frozenset[Fate]({"same", "kept", "rotated"})
 
 #: What of a route's keys goes into its frames, beside its sources.
 _FRAMED: Final = ("path", "feeds", "bind", "event", "key", "ids", "format", "oversize", "gone")
@@ -60,8 +62,9 @@ class Difference:
 
     def told(self) -> dict[str, object]:
         """Return it as a document; what is the same is not in it."""
-        sources = {"changed": self.of("changed", "reset"), **{fate: self.of(fate) for fate in _TOLD}}
-        routes = {"changed": self._on("kept", "fresh"), "added": self._on("added"), "removed": self._on("removed")}
+        sources = {"changed": self.of("kept", "changed", "reset"), **{fate: self.of(fate) for fate in _TOLD}}
+        came, went = self._on("added", "back"), self._on("removed")
+        routes = {"changed": self._on("kept", "fresh"), "added": came, "removed": went}
         return {
             "sources": {fate: names for fate, names in sources.items() if names},
             "routes": {way: paths for way, paths in routes.items() if paths},
@@ -88,10 +91,11 @@ def difference(
     fates = {name: _fate(name, before, after, name in ended) for name in names}
     known = {**(former or {}), **before.routes}
     ways = {path: _way(known.get(path), spec, before, after, fates) for path, spec in after.routes.items()}
+    back: dict[str, Way] = {path: "back" for path, way in ways.items() if way == "same" and path not in before.routes}
     removed: dict[str, Way] = {path: "removed" for path in before.routes if path not in after.routes}
     return Difference(
         sources=fates,
-        routes=ways | removed,
+        routes=ways | back | removed,
         server=_keys(Server, before.server, after.server) | _certificates(before, after),
         limits=_keys(Limits, before.limits, after.limits),
     )
@@ -108,7 +112,7 @@ def _fate(name: str, before: Config, after: Config, is_ended: bool) -> Fate:  # 
     if masked(old.source) != masked(new.source):
         return "changed" if new.source.follows(old.source) else "reset"
     if old.source == new.source and _held(old.source, before) == _held(new.source, after):
-        return "same"
+        return "same" if old == new else "kept"
     # With a new secret there may be more to come.
     return "changed" if is_ended else "rotated"
 
@@ -126,6 +130,8 @@ def _way(old: RouteSpec | None, new: RouteSpec, before: Config, after: Config, f
     if any(source.is_delta for source in sources) or (is_positional and "reset" in given):
         # A change is worth nothing without those before it, and a place in one log means nothing in another.
         return "fresh"
+    if new.key is not None and given == {"reset"}:
+        return "fresh"  # nobody would ever delete the keys of what is read no more
     return "kept"
 
 

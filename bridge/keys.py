@@ -1,6 +1,7 @@
 """Keys of a route's events; also of deletions, which have no data to read one from."""
 
 from collections.abc import Container, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import orjson
@@ -35,6 +36,11 @@ class LastKeys:
         if len(self._last) > self._bound:
             del self._last[next(iter(self._last))]
 
+    def rebound(self, bound: int) -> None:
+        """Keep to another bound from now on."""
+        self._bound = bound
+        self._last = dict(islice(self._last.items(), max(len(self._last) - bound, 0), None))
+
     def of(self, deletion: Event) -> Key | None:
         """Return the key of the event that a deletion ends; None where it is forgotten or was never seen."""
         return self._last.get((deletion.source, deletion.key)) if deletion.key is not None else None
@@ -51,6 +57,11 @@ class Keys:
         self._is_merged = is_merged
         # A deletion has no data, but the record key of what it deletes.
         self._last = LastKeys(bound) if path != "key" else None
+
+    def rebound(self, bound: int) -> None:
+        """Remember so many keys from now on."""
+        if self._last is not None:
+            self._last.rebound(bound)
 
     def of(self, source: str, event: Event, apart: Sequence[Container[str]], read: LastKeys | None) -> Key | None:
         """Return the event's key; `apart` holds the names that are no part of it.

@@ -124,6 +124,8 @@ class Route:
         self.channels = before.channels
         self.lost_through, self.lost_since = before.lost_through, before.lost_since
         self.keys = before.keys
+        if self.keys is not None:
+            self.keys.rebound(self.terms.bounds.keys)
         for channel in self.channels.values():
             channel.is_ended = not self.running
             channel.rebound(self.terms.bounds, now)

@@ -79,9 +79,9 @@ def test_a_route_is_kept_where_its_frames_are_the_same(keys: str, way: str, tmp_
 @pytest.mark.parametrize(
     ("keys", "was", "becomes", "expected"),
     [
-        (PUSH, "", ", required: true", ("same", "same")),
-        (PUSH, "", ", capture: {c: data.c}", ("same", "fresh")),
-        (PUSH, "", ", bind: {subject: a}", ("same", "fresh")),
+        (PUSH, "", ", required: true", ("kept", "same")),
+        (PUSH, "", ", capture: {c: data.c}", ("kept", "fresh")),
+        (PUSH, "", ", bind: {subject: a}", ("kept", "fresh")),
         (PUSH, "", ", max: 64KiB", ("changed", "kept")),
         (PUSH, ", token: {env: A}", ", token: {env: B}", ("rotated", "same")),
         (PUSH, "", ", token: {env: B}", ("changed", "kept")),
@@ -131,7 +131,8 @@ def test_a_route_that_was_removed_lately_comes_back_as_it_was(tmp_path: Path) ->
     first = made(tmp_path)
     between = first.model_copy(update={"routes": {"/o": first.routes["/o"]}})
     former = {"/p": first.routes["/p"]}
-    assert difference(between, first, former).routes["/p"] == "same"
+    assert difference(between, first, former).routes["/p"] == "back"
+    assert not difference(between, first, former).is_none
     assert difference(between, made(tmp_path, route="from: p, retry: 9s"), former).routes["/p"] == "kept"
     assert difference(between, between, former).routes == {"/o": "same"}
 

@@ -58,6 +58,20 @@ async def test_a_slip_that_is_mended_loses_nothing(file: Path) -> None:
         assert (tab.byes, tab.gaps, tab.closed_by) == (["removed"], [], 0)
 
 
+async def test_a_route_that_is_put_back_letter_by_letter_loses_nothing(file: Path) -> None:
+    """The file is what it was before, and differs in nothing from what holds but in that route."""
+    async with reloading(TWO, file) as served, Tab(lambda: served.port, "/q") as tab:
+        served.publish("1")
+        await until(lambda: tab.data == ["1"])
+        await served.applied(ONE)
+        served.publish("2")
+        outcome = await served.applied(TWO)
+        assert outcome.told["routes"] == {"added": ["/q"]}
+        await until(lambda: tab.data == ["1", "2"])
+        assert (tab.byes, tab.gaps, tab.closed_by) == (["removed"], [], 0)
+        check(served.bridge)
+
+
 async def test_a_route_that_is_put_back_without_its_source_tells_of_a_loss(file: Path) -> None:
     """Nobody has heard the source meanwhile."""
     other = "sources: {o: {kind: push}}\nroutes: {/o: {from: o}}\n"

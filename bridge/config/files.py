@@ -1,5 +1,6 @@
 """Read the file, or the folder of files, as one document."""
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -56,7 +57,7 @@ def read(path: Path, environ: Mapping[str, str], problems: Problems) -> Node | N
 
 def folder_of(path: Path) -> Path:
     """Return where relative paths start."""
-    return (path if path.is_dir() else path.parent).absolute()
+    return (path if _is_folder(path) else path.parent).absolute()
 
 
 def files_of(path: Path) -> list[Path]:
@@ -64,15 +65,23 @@ def files_of(path: Path) -> list[Path]:
     return _files(path, Problems())
 
 
+def _is_folder(path: Path) -> bool:
+    """Tell whether it is one; of what may not be looked at the reading tells."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _files(path: Path, problems: Problems) -> list[Path]:
-    if not path.is_dir():
+    if not _is_folder(path):
         return [path]
     try:
         # A mounted ConfigMap holds `..data` and the like: names that begin with a dot are not ours.
         found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and not file.name.startswith("."))
     except OSError as error:
         found = []
-        problems.at(Mark(path.name, 1, 1), f"the folder cannot be read: {error.strerror}")
+        problems.at(Mark(path.name, 1, 1), f"the folder cannot be read: {_why(path, error)}")
     if len(found) > MAX_FILES:
         problems.at(Mark(path.name, 1, 1), f"the folder holds more than {MAX_FILES} files: is it the right one?")
         return []
@@ -87,8 +96,8 @@ def _content(path: Path) -> bytes:
         # Without blocking: a FIFO must not hold up the start.
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        what = error.strerror if isinstance(error, OSError) else "its name holds a NUL"
-        raise _refuse(path, f"the file cannot be read: {what}; `sse-bridge init` writes one to start from") from None
+        what = _why(path, error) if isinstance(error, OSError) else "its name holds a NUL"
+        raise _refuse(path, f"the file cannot be read: {what}") from None
     try:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise _refuse(path, "this is not a regular file")
@@ -98,6 +107,17 @@ def _content(path: Path) -> bytes:
         raise _refuse(path, f"the file cannot be read: {error.strerror}") from None
     finally:
         os.close(number)
+
+
+def _why(path: Path, error: OSError) -> str:
+    """Say why something cannot be read, and what to do about it."""
+    match error.errno:
+        case errno.ENOENT:
+            return f"{error.strerror}: {path.absolute()}; `sse-bridge init` writes one to start from"
+        case errno.EACCES:
+            return f"{error.strerror}: user {os.getuid()} needs the right to {path.absolute()} and the folders above it"
+        case _:
+            return str(error.strerror)
 
 
 def _joined(documents: list[Node], problems: Problems) -> Node:

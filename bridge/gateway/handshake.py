@@ -103,11 +103,11 @@ class Server(web.Server):
         """Count the connections in their handshake, between two requests, or in an answer that is no stream."""
         return len(self._connections)
 
-    def let_go(self) -> None:
-        """Close the idle connections now, and each other one behind its answer."""
+    def let_go(self, latest: float) -> None:
+        """Close the connections that are idle since `latest`, and from now on each other one behind its answer."""
         self.is_closing = True
         for handler in self.connections:
-            if isinstance(handler, Handler) and handler.is_idle:
+            if isinstance(handler, Handler) and handler.is_idle_since(latest):
                 handler.force_close()
 
     def _begin(
@@ -133,11 +133,12 @@ class Server(web.Server):
 class Handler(web.RequestHandler):
     """One connection until its stream takes it over."""
 
-    __slots__ = ("_answered", "_deadline", "_is_listening", "_rest", "_server", "_start", "_unread", "left")
+    __slots__ = ("_answered", "_deadline", "_is_listening", "_rest", "_server", "_since", "_start", "_unread", "left")
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
         super().__init__(server, loop=loop, **kwargs)
         self._server = server
+        self._since = loop.time()  # when it was accepted, or its last answer was over
         self._deadline: asyncio.TimerHandle | None = None
         #: The body of the request that is being answered; what arrives is part of it, or the next request too early.
         self._answered: StreamReader | None = None
@@ -195,10 +196,9 @@ class Handler(web.RequestHandler):
             self.left()
         await super().shutdown(timeout)
 
-    @property
-    def is_idle(self) -> bool:
-        """Tell whether no request is here, not even a part of one."""
-        return self._answered is None and not self._unread
+    def is_idle_since(self, time: float) -> bool:
+        """Tell whether since then no request has been here, not even a part of one."""
+        return self._answered is None and not self._unread and self._since <= time
 
     @property
     def is_ending(self) -> bool:
@@ -240,6 +240,7 @@ class Handler(web.RequestHandler):
             return resp, True
         finally:
             self._answered, self._rest = None, request.content
+            self._since = self._loop.time()
             self._is_listening = False
             self._start = b""
 

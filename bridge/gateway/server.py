@@ -38,7 +38,11 @@ STARVED_PAUSE: Final = 1.0
 #: Seconds at a close for answers in flight. Streams have drained before.
 GRACE: Final = 5.0
 
-#: Seconds after it for aiohttp's own tasks to take note.
+#: Seconds that each connection has for a request that may be on its way. One that is cut right after it was accepted is
+#: a proxy's 502, and that ends a browser's tab.
+FRESH: Final = 0.2
+
+#: Seconds after the grace for aiohttp's own tasks to take note.
 ABORT: Final = 0.1
 
 #: Connections on a listener that serves probes and operators.
@@ -170,11 +174,12 @@ class Listener:
 
     async def close(self, grace: float = GRACE) -> None:
         """Let answers in flight end, within `grace` seconds; then stop listening."""
-        self.server.let_go()
         end = self._loop.time() + grace
+        self.server.let_go(self._loop.time() - FRESH)
         # aiohttp tells nobody that a connection has left, so there is no event to wait for.
-        while (self.server.open or self._arriving) and self._loop.time() < end:  # noqa: ASYNC110
+        while (self.server.open or self._arriving) and self._loop.time() < end:
             await asyncio.sleep(FULL_PAUSE)
+            self.server.let_go(self._loop.time() - FRESH)
         self._release()
         await self.server.shutdown(ABORT)
 

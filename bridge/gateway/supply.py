@@ -105,6 +105,10 @@ def _leave(_: Channel) -> None:
     """Stand in for sources that know nothing of a new channel."""
 
 
+def _idle() -> None:
+    """Stand in for sources that know nothing before they say it."""
+
+
 def _nothing(_: Mapping[str, str]) -> Sequence[bytes]:
     """Stand in for sources that have no present value."""
     return ()
@@ -119,6 +123,8 @@ class Supply:
     greet: Callable[[Mapping[str, str]], Sequence[bytes]] = _nothing
     #: Append the same to such a channel, where it is new and yet something is known.
     refill: Callable[[Channel], None] = _leave
+    #: Append the same to all channels of a route that is new while its sources run.
+    fill: Callable[[], None] = _idle
     #: What is live are changes of what `greet` gives, so whoever lost one needs that anew.
     is_delta: bool = False
     #: Sources that are told who listens.

@@ -100,6 +100,9 @@ class Session(requests.Session):
             response.status_code = REFUSED  # the exporter would take it for a success
         return response
 
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Know of no redirect: `requests` reads the body of one before it leaves it alone."""
+
 
 class _Counted(SpanExporter):
     """Tells what became of each request."""

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bridge.gateway import server
 from bridge.gateway.handshake import Times
-from bridge.gateway.server import Listener, ListenError, Place, Room
+from bridge.gateway.server import GRACE, Listener, ListenError, Place, Room
 from tests.gateway.raw import Peer, hello, request, serving, until
 
 Run = Callable[[Coroutine[object, object, None]], None]
@@ -200,7 +200,7 @@ def test_close_lets_answers_end_and_listens_meanwhile(run: Run) -> None:
             answered = asyncio.ensure_future(request(busy, "/slow"))
             await until(lambda: listener.server.requests_count == 2)
             closing = asyncio.ensure_future(listener.close())
-            assert await idle.rest() == b"", "an idle connection is closed at once"
+            assert await idle.rest() == b"", "an idle connection is closed soon"
             async with Peer.to(port) as late:
                 assert (await request(late, "/")).status == 200
             release.set()
@@ -209,6 +209,24 @@ def test_close_lets_answers_end_and_listens_meanwhile(run: Run) -> None:
         with contextlib.suppress(ConnectionRefusedError):
             async with Peer.to(port):
                 pytest.fail("it still listens")
+
+    run(scenario())
+
+
+def test_close_answers_who_was_accepted_just_before(run: Run) -> None:
+    """A connection whose request is still on its way is no idle one; one that stays silent is closed soon."""
+
+    async def scenario() -> None:
+        listener = Listener("test", [LOOPBACK], hello)
+        await listener.start()
+        async with Peer.to(listener.port) as fresh, Peer.to(listener.port) as silent:
+            await until(lambda: listener.server.open == 2)
+            closing = asyncio.ensure_future(listener.close())
+            await asyncio.sleep(0)
+            assert (await request(fresh, "/")).status == 200
+            async with asyncio.timeout(GRACE / 2):
+                assert await silent.rest() == b""
+                await closing
 
     run(scenario())
 

@@ -1,11 +1,13 @@
 """A collector that is slow, wrong or gone: it costs a line of the log, some spans, and nothing else."""
 
+import contextlib
 import time
 
 import pytest
 from structlog.testing import capture_logs
 
 from bridge.traces import collector as ours, tracer
+from tests.http_server import HttpServer, Request, Wire
 from tests.support import until
 from tests.traces.collector import PARENT
 from tests.traces.test_tracer import counts, publish, traced
@@ -37,6 +39,26 @@ async def test_a_refusal_is_told_once_and_so_is_its_end(status: int, reason: str
         ("traces cannot be sent", reason, None),
         ("traces are sent again", None, 6),
     ]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "sent"), (302, "failed"), (500, "failed")])
+async def test_an_answer_without_an_end_is_not_read(status: int, outcome: str):
+    """At a wrong address there may be a stream: its body would fill the memory, and its end never come."""
+    taken = 0
+
+    async def endless(_: Request, wire: Wire) -> None:
+        nonlocal taken
+        await wire.send(f"HTTP/1.1 {status} X\r\nLocation: /elsewhere\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await wire.send(bytes(64 * 1024))
+                taken += 64 * 1024
+
+    async with HttpServer.serving(endless) as server, traced(url=server.url("/")) as (served, _):
+        publish(served, "a")
+        await until(lambda: counts(served)[outcome])
+        await until(lambda: not server.open)
+    assert taken < 16 * 1024 * 1024
 
 
 async def test_a_collector_that_is_gone_costs_spans_alone(monkeypatch: pytest.MonkeyPatch):

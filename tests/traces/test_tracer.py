@@ -140,9 +140,29 @@ async def test_with_a_sample_of_none_only_parents_are_traced():
     assert len(collector.of("receive p")) == 1
 
 
-@pytest.mark.parametrize(
-    "given", ["", "hello", f"00-{TRACE}-{SPAN}", f"00-{TRACE.upper()}-{SPAN}-01", "00-" + "0" * 32 + f"-{SPAN}-01"]
-)
+SENSELESS = [
+    "",
+    "hello",
+    f"00-{TRACE}-{SPAN}",
+    f"00-{TRACE.upper()}-{SPAN}-01",
+    f"00-{'0' * 32}-{SPAN}-01",
+    f"00-{TRACE}-{'0' * 16}-01",
+    f"ff-{TRACE}-{SPAN}-01",
+    f"00-{TRACE}-{SPAN}-01-more",
+]
+
+
+@pytest.mark.parametrize("given", SENSELESS)
+async def test_a_parent_that_makes_no_sense_decides_nothing(given: str):
+    """It does not sample: whether a message with one is traced is a matter of chance, as without."""
+    async with traced(sample=0) as (served, collector):
+        publish(served, "a", traceparent=given)
+        publish(served, "b", traceparent=PARENT)
+        await collector.named("receive p")
+    assert [span.trace for span in collector.of("receive p")] == [TRACE]
+
+
+@pytest.mark.parametrize("given", SENSELESS)
 async def test_a_parent_that_makes_no_sense_is_none(given: str):
     """The trace is a new one, and nothing fails."""
     async with traced(sample=1.0) as (served, collector):
