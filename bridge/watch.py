@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bridge.contents import digest
+from bridge.mounts import MOUNTS, places as mounted
 
 #: Nanoseconds after a write within which another one may leave the same time behind: kernels count in ticks of up to
 #: 10 ms, network file systems in seconds.
 RACY: Final = 2 * 10**9
-
-#: What the kernel says is mounted where (proc(5)); its fifth field is the place.
-MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
 class Signature(NamedTuple):
@@ -64,16 +62,5 @@ def _signature(path: Path) -> Signature | None:
 
 def fixed(paths: Iterable[Path], mounts: Path = MOUNTS) -> list[Path]:
     """Return the files that are mounted by themselves: what takes their place outside never arrives here."""
-    try:
-        lines = mounts.read_bytes().splitlines()
-    except OSError:
-        return []
-    places = {_unescaped(fields[4]) for line in lines if len(fields := line.split(b" ")) > 4}  # noqa: PLR2004
-    return [path for path in paths if os.path.realpath(path, strict=False).encode(errors="surrogateescape") in places]
-
-
-def _unescaped(text: bytes) -> bytes:
-    """Return a place as it is: spaces, tabs, line ends and backslashes are written as three octal digits there."""
-    for octal, plain in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-        text = text.replace(octal, plain)
-    return text
+    places = mounted(mounts) or frozenset[Path]()
+    return [path for path in paths if Path(os.path.realpath(path, strict=False)) in places]

@@ -68,6 +68,7 @@ def ask(place: Place, method: str, path: str, *, within: float) -> Answered:
         raise AskError(f"{place} is a port of the system's choice: name the one that it chose with --admin")
     connection = http.client.HTTPConnection(place.host, place.port, timeout=within)
     try:
+        _connect(connection, place)
         connection.request(method, path)
         answer = connection.getresponse()
         return Answered(answer.status, answer.read(MAX_ANSWER))
@@ -81,3 +82,11 @@ def ask(place: Place, method: str, path: str, *, within: float) -> Answered:
         raise AskError(f"{readable(str(place))}: this is no name of a machine") from None
     finally:
         connection.close()
+
+
+def _connect(connection: http.client.HTTPConnection, place: Place) -> None:
+    """Connect, or say so: who was never reached has not been asked."""
+    try:
+        connection.connect()
+    except TimeoutError:
+        raise AskError(f"{place} takes no connection") from None

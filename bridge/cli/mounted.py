@@ -6,20 +6,16 @@ Rule 2: what cannot be found out counts as mounted. A demo in place of a configu
 """
 
 import os
-import re
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from bridge.cli.run import REFUSED, run as ordinary, say, set_up_log
-
-MOUNTS: Final = Path("/proc/self/mountinfo")
+from bridge.mounts import MOUNTS, places
 
 #: Names that are told of a folder that holds others than the one that is looked for.
 SHOWN: Final = 5
-
-_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 log = structlog.get_logger()
 
@@ -68,10 +64,6 @@ def beside(file: Path) -> str | None:
 
 
 def _is_mounted(folder: Path, mounts: Path) -> bool:
-    """Tell whether a file system is mounted at the folder or within it (proc_pid_mountinfo(5), field 5)."""
-    try:
-        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return True
-    points = (Path(_OCTAL.sub(lambda match: chr(int(match[1], 8)), line.split(" ")[4])) for line in lines)
-    return any(point.is_relative_to(folder.resolve()) for point in points)
+    """Tell whether a file system is mounted at the folder or within it."""
+    found = places(mounts)
+    return found is None or any(place.is_relative_to(folder.resolve()) for place in found)
