@@ -175,8 +175,10 @@ def _take_sources(step: Step, ready: Ready) -> None:
             bus.down.pop(name, None)
         elif fate in {"changed", "reset"}:
             health.again(name)
+    # Those that are removed now or were so lately hear their sources on, for the case that they are put back.
+    removed = [spec for path, spec in works.config.routes.items() if path not in after.routes]
     former = [each.spec for each in works.formers.attached.values()]
-    assemble.suit(ready.intakes, [*after.routes.values(), *former])
+    assemble.suit(ready.intakes, [*after.routes.values(), *removed, *former])
     works.intakes = dict(ready.intakes)
 
 

@@ -179,8 +179,7 @@ class Channel:
     def read(self, ordinal: int, limit: int) -> list[Record]:
         """Return the records from the ordinal on that fit `limit` bytes together; one at least."""
         # By index: to skip to a place in a long log with `islice` would walk there.
-        log, start = self._log, ordinal - self.first + self._start
-        return fit(map(log.__getitem__, range(start, len(log))), limit)
+        return fit(map(self._log.__getitem__, range(ordinal - self.first + self._start, len(self._log))), limit)
 
     def missed(self, ordinal: int) -> int:
         """Count the events from the ordinal on that the log no longer has."""
@@ -227,9 +226,9 @@ class Channel:
     def discard(self) -> None:
         """Close it, and note all that it keeps as lost."""
         self.close()
-        kept = [*self._log[self._start :], *(self.table or ())]
-        self.lost_through = max(self.lost_through, max(map(_seq, kept), default=0))
-        self.lost_since = max(self.lost_since, max(map(_time, kept), default=self.lost_since))
+        if kept := [*self._log[self._start :], *(self.table or ())]:
+            self.lost_through = max(self.lost_through, max(map(_seq, kept)))
+            self.lost_since = max(self.lost_since, max(map(_time, kept)))
 
     def at(self, ordinal: int) -> Record:
         """Return a record that is kept."""

@@ -1,9 +1,11 @@
 """The bus: one sequence, losses in their place, how sources are, and what the process may keep."""
 
+from collections import Counter
+
 import orjson
 import pytest
 
-from bridge import channel as channels, wire
+from bridge import bus as bus_module, channel as channels, wire
 from bridge.bounds import OVERHEAD
 from bridge.bus import Bounds, Bus
 from bridge.event import Event, Loss
@@ -141,6 +143,24 @@ def test_all_histories_together_are_bounded():
     assert hub.budget.used == sum(log.bytes for log in route.channels.values())
     assert len(ids(route, a="quiet")) == 5
     assert 80 <= len(ids(route, a="noisy")) <= 96
+
+
+def test_a_smaller_bound_of_memory_is_kept_to_with_one_look_at_each_channel(monkeypatch: pytest.MonkeyPatch):
+    """A reload may make it small under thousands of them: a look at all for each would hold up the loop for seconds."""
+    hub, looks = bus(), Counter[str]()
+    attached(hub, Terms(path="/{a}", names=("a",)))
+    for place in range(50):
+        hub.publish("s", sized(3, 10_000, str(place)))
+    seen = bus_module._spare
+
+    def spare(channel: channels.Channel) -> int:
+        looks["spare"] += 1
+        return seen(channel)
+
+    monkeypatch.setattr(bus_module, "_spare", spare)
+    hub.rebound(Bounds(memory=1_000_000))
+    assert hub.budget.used <= 1_000_000
+    assert looks["spare"] == 50
 
 
 def test_a_single_large_event_does_not_shield_the_others():

@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from bridge import assemble
+from bridge.config.model import RouteSpec, SourceSpec
+from bridge.normalise import Normaliser
 from bridge.reload import Outcome
+from tests.http_server import HttpServer, answer
 from tests.reloading import ONE, PUSHED, TWO, Tab, check, reloading
 from tests.support import SERVER, Client, running, until
 
@@ -162,6 +167,18 @@ async def test_a_source_that_is_added_runs_and_one_that_is_removed_ends(file: Pa
         assert list(served.bridge.health.sources) == ["p"]
 
 
+async def test_sources_of_other_names_each_time_leave_nothing(file: Path) -> None:
+    """A generated file must not grow the process."""
+    async with reloading(ONE, file) as served:
+        for number in range(3):
+            (await served.open()).close()
+            await served.empty()
+            await served.applied(ONE.replace("p: {kind", f"p{number}: {{kind").replace("from: p", f"from: p{number}"))
+        bridge = served.bridge
+        counted = (bridge.streams._by_source, bridge.health.downs, bridge.health.restarts, bridge.bus._wanted)
+        assert [list(names) for names in counted] == [[], ["p2"], [], ["p2"]]
+
+
 async def test_an_id_from_before_a_route_was_added_is_told_of_a_loss(file: Path) -> None:
     """It may be of a route that had this path once."""
     async with reloading(ONE, file) as served:
@@ -222,12 +239,13 @@ async def test_a_source_that_has_ended_stays_so_unless_it_is_changed(file: Path)
         await until(lambda: served.bridge.intakes["t"].inlet.messages == 5)
 
 
-async def test_what_is_known_of_repetitions_outlives_other_keys(file: Path) -> None:
+@pytest.mark.parametrize("key", ["max: 64KiB", "dedup: 1h"])
+async def test_what_is_known_of_repetitions_outlives_other_keys(key: str, file: Path) -> None:
     """A sender that repeats itself over a reload gets its first answer."""
     async with reloading(ONE, file) as served:
         headers = "Idempotency-Key: a\r\nConnection: close\r\nContent-Length: 0\r\n"
         first = await served.operator("/-/push/p", "POST", headers)
-        await served.applied("sources: {p: {kind: push, max: 64KiB}}\nroutes: {/p: {from: p}}\n")
+        await served.applied(f"sources: {{p: {{kind: push, {key}}}}}\nroutes: {{/p: {{from: p}}}}\n")
         again = await served.operator("/-/push/p", "POST", headers)
         assert json.loads(first.body) == json.loads(again.body)
 
@@ -288,3 +306,62 @@ async def test_limits_are_applied(file: Path) -> None:
         await refused.rest()
         assert served.bridge.bus.budget.limit == 1024 * 1024
         assert served.bridge.bus.bounds.channels == 5
+
+
+async def test_a_source_that_becomes_required_holds_us_back_at_once(file: Path) -> None:
+    """Its run is the same one, and nobody who listens notices."""
+    source = "kind: mqtt, url: 'mqtt://127.0.0.1:1', topics: [t]"
+    async with reloading(f"sources: {{m: {{{source}}}}}\nroutes: {{/m: {{from: m}}}}\n", file) as served:
+        client, run = await served.open("/m"), served.bridge.works.runs._tasks["m"]
+        assert (await served.operator("/-/ready")).status == 200
+        required = f"sources: {{m: {{{source}, required: true}}}}\nroutes: {{/m: {{from: m}}}}\n"
+        outcome = await served.applied(required)
+        assert outcome.told["sources"] == {"changed": ["m"]}
+        assert (await served.operator("/-/ready")).status == 503
+        assert served.bridge.works.runs._tasks["m"] is run
+        assert not client.controls
+
+
+def rows(*values: int) -> bytes:
+    """Return a page with a row for each value."""
+    body = json.dumps([{"id": number, "v": value} for number, value in enumerate(values)])
+    return answer(200, body.encode(), ("Content-Type", "application/json"))
+
+
+async def test_a_route_that_is_new_over_a_polled_list_has_all_of_it(file: Path) -> None:
+    """The source tells changes alone, and somebody listens to it already; also where a route begins anew."""
+    keyed = "from: h, key: data.id, start: snapshot"
+    async with HttpServer.serving(rows(0, 0, 0)) as server:
+        head = f"sources: {{h: {{kind: http, url: '{server.url('/n')}', every: 100ms, emit: items, key: id}}}}\n"
+        async with reloading(f"{head}routes: {{/h: {{{keyed}}}}}\n", file) as served:
+            first = await served.open("/h")
+            await first.until(lambda: len(first.data) == 3)
+            await served.applied(f"{head}routes: {{/h: {{{keyed}}}, /i: {{{keyed}}}}}\n")
+            server.play(rows(1, 0, 0))
+            await first.until(lambda: len(first.data) == 4)
+            added = await served.open("/i")
+            await added.until(lambda: len(added.data) == 3)
+            assert (json.loads(added.data[-1]), added.gaps) == ({"id": 0, "v": 1}, [])
+            await served.applied(f"{head}routes: {{/h: {{{keyed}, event: row}}, /i: {{{keyed}}}}}\n")
+            server.play(rows(2, 0, 0))
+            await added.until(lambda: len(added.data) == 4)
+            anew = await served.open("/h")
+            await anew.until(lambda: len(anew.data) == 3)
+            assert json.loads(anew.data[-1]) == {"id": 0, "v": 2}
+            check(served.bridge)
+
+
+async def test_each_source_is_shown_its_own_routes_alone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand sources that each look through a thousand routes would hold up the loop for half a second."""
+    shown: list[tuple[str, list[str]]] = []
+    made = assemble._normaliser
+
+    def noted(name: str, spec: SourceSpec, routes: Sequence[RouteSpec]) -> Normaliser:
+        shown.append((name, [route.path for route in routes]))
+        return made(name, spec, routes)
+
+    text = "sources: {p: {kind: push}, q: {kind: push}}\nroutes: {/p: {from: p}, /q: {from: q}, /b: {from: [p, q]}}\n"
+    async with reloading(text, file) as served:
+        monkeypatch.setattr(assemble, "_normaliser", noted)
+        await served.applied(text.replace("/b:", "/c:"))
+    assert shown == [("p", ["/p", "/c", "/b"]), ("q", ["/q", "/c", "/b"])]

@@ -112,6 +112,31 @@ def test_a_source_goes_on_where_its_kind_says_so(
     assert fates(made(tmp_path, before), made(tmp_path, after)) == expected
 
 
+@pytest.mark.parametrize(
+    ("keys", "was", "becomes", "expected"),
+    [
+        (HTTP, "//a", "//b", ("reset", "fresh")),
+        (HTTP, "1s", "2s", ("changed", "kept")),
+        (FOLDER, "./a", "./b", ("reset", "fresh")),
+    ],
+)
+def test_keys_of_what_is_read_no_more_are_not_kept(
+    keys: str, was: str, becomes: str, expected: tuple[str, str], tmp_path: Path
+) -> None:
+    """Nobody would ever delete them."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    before, after = made(tmp_path, keys, "from: p, key: data.k"), keys.replace(was, becomes)
+    assert fates(before, made(tmp_path, after, "from: p, key: data.k")) == expected
+
+
+def test_keys_of_a_merged_route_are_kept_for_the_sources_that_go_on(tmp_path: Path) -> None:
+    """These would not tell them again."""
+    merged = "from: [p, o], key: data.k"
+    before, after = made(tmp_path, HTTP, merged), made(tmp_path, HTTP.replace("//a", "//b"), merged)
+    assert fates(before, after) == ("reset", "kept")
+
+
 def test_sources_and_routes_come_and_go(tmp_path: Path) -> None:
     """By name and by path."""
     before = made(tmp_path)

@@ -72,6 +72,19 @@ async def test_a_route_that_is_put_back_letter_by_letter_loses_nothing(file: Pat
         check(served.bridge)
 
 
+async def test_a_removed_route_hears_its_source_as_it_always_did(file: Path) -> None:
+    """What it alone looks for in the data is found there on, though no route of the file asks for it."""
+    whole = f"{PUSHED}routes: {{/p: {{from: p}}, /k: {{from: p, key: data.k, start: snapshot}}}}\n"
+    async with reloading(whole, file) as served:
+        served.publish('{"k": 1}')
+        await served.applied(ONE)
+        served.publish('{"k": 2}')
+        await served.applied(whole)
+        client = await served.open("/k")
+        await client.until(lambda: client.data == ['{"k": 1}', '{"k": 2}'])
+        assert not client.gaps
+
+
 async def test_a_route_that_is_put_back_without_its_source_tells_of_a_loss(file: Path) -> None:
     """Nobody has heard the source meanwhile."""
     other = "sources: {o: {kind: push}}\nroutes: {/o: {from: o}}\n"

@@ -12,6 +12,7 @@ import pytest
 from bad_config import cases
 
 from bridge import reload
+from bridge.config.files import MAX_FILES
 from bridge.reload import EVERY, Outcome
 from tests.reloading import ONE, PUSHED, TWO, hasty, reading, reloading, write
 from tests.support import SERVER, Client, running, until
@@ -284,3 +285,19 @@ async def test_the_loop_goes_on_while_a_large_file_is_read(file: Path) -> None:
             longest = max(longest, time.monotonic() - began)
         assert asked.result().word == "applied"
         assert longest < 2.0
+
+
+async def test_a_folder_that_holds_too_many_files_is_refused_when_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them is read then, and yet it is seen that this is another folder."""
+    hasty(monkeypatch)
+    write(tmp_path / "a.yaml", ONE)
+    async with reading(tmp_path) as served:
+        more = [tmp_path / f"{number}.yaml" for number in range(MAX_FILES)]
+        for each in more:
+            each.write_text("{}")
+        await until(lambda: served.bridge.reloader.refused_since)
+        for each in more:
+            each.unlink()
+        await until(lambda: served.bridge.reloader.refused_since is None)

@@ -84,6 +84,27 @@ def test_keys_are_cut_to_new_bounds_and_the_last_ones_of_each_stay_known() -> No
     assert on.budget.used == heir.channels[()].bytes
 
 
+def test_no_more_last_keys_are_remembered_than_the_new_bound_says() -> None:
+    """The newest stay: a deletion finds theirs, and has no place where its key is forgotten."""
+    on = bus()
+    before = attached(on, Terms(path="/", key="data.k"))
+    on.publish("s", [event(str(n), data={"k": str(n)}, key=str(n)) for n in range(4)])
+    heir = another(on, Terms(path="/", key="data.k", bounds=Bounds(keys=2)))
+    on.bequeath(before, heir, is_alike=True)
+    on.publish("s", [event("", data="", key=key, is_tombstone=True) for key in "03"])
+    assert heir.skipped.total() == 1
+    assert [name for name, _, _ in history(heir)].count("delete") == 1
+
+
+def test_what_a_route_that_begins_anew_has_lost_is_the_newest_of_all() -> None:
+    """Be it in the log or in the table, whatever order their times have."""
+    on = bus()
+    before = attached(on, Terms(path="/", key="data.k", bounds=Bounds(events=1)))
+    on.publish("s", [event(str(n), data={"k": str(n)}, time=50.0 - n) for n in range(4)])
+    before.drop(())
+    assert (before.lost_through, before.lost_since) == (4, 50.0)
+
+
 def test_a_channel_that_had_ended_goes_on_where_more_may_come() -> None:
     """Its source was changed, and runs again."""
     on = bus()

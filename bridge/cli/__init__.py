@@ -51,10 +51,12 @@ def _file(given: Path | None) -> Path:
 
 
 def _end_on_sigterm() -> None:
-    """End well on SIGTERM before there is anything to drain; serving has a handler of its own.
+    """End well on SIGTERM before there is anything to drain, and not on SIGHUP; serving has handlers of its own.
 
     As the first process of a container we would otherwise not even hear of it, and loading takes a second.
     """
+    # Its default action would end us, and it asks to read what we are about to read.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Not by an exception, which is lost where it happens to be raised within a callback of the import machinery.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 

@@ -86,7 +86,8 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stopping, stop, number, abandon)
     bridge = Bridge(config, file)
-    loop.add_signal_handler(signal.SIGHUP, bridge.reloader.ask)
+    # Not by the loop, which gives a signal its default action back when it closes: one more would then end us.
+    signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(bridge.reloader.ask))
     last = threading.Timer(LAST, _cut_off, (abandon,))
     last.daemon = True
     tasks = [asyncio.create_task(_bound(bridge, stop, last), name="the last seconds")]
@@ -98,6 +99,7 @@ async def _serve(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     return last
 
 

@@ -61,8 +61,8 @@ def folder_of(path: Path) -> Path:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files that a configuration is made of now; none where it cannot be made of them."""
-    return _files(path, Problems())
+    """Return the files that a configuration is made of now; the folder where it cannot be made of what it holds."""
+    return _files(path, Problems()) or [path]
 
 
 def _is_folder(path: Path) -> bool:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bridge.gateway import reply
 from bridge.gateway.access import Hosts, host, is_foreign
-from bridge.gateway.health import METRICS, Health
+from bridge.gateway.health import METRICS, PROBES, Health
 from bridge.gateway.pages import Pages
 from bridge.gateway.path import PathError, beneath, decode, plain, target
 from bridge.gateway.public import OURS, PUSH, Ingest, Public
@@ -26,6 +26,9 @@ APPLICATIONS: Final = "/-/applications"
 DRAIN: Final = "/-/drain"
 RELOAD: Final = "/-/reload"
 LOG: Final = "/-/log"
+
+#: What is told to who asks for something else.
+_HERE: Final = (ROUTES, SOURCES, APPLICATIONS, *sorted(PROBES), METRICS, LOG, RELOAD, DRAIN)
 
 #: For the console's folder of pages. Text from a log may end up in its page, so nothing inline runs there.
 CONSOLE_HEADERS: Final = {
@@ -124,7 +127,7 @@ class Admin:
     def _document(self, request: web.BaseRequest, path: str) -> web.Response:
         documents = {ROUTES: self.routes, SOURCES: self.sources, APPLICATIONS: self.applications}
         if path not in documents:
-            return reply.text(404, f"here are {ROUTES}, {SOURCES}, {APPLICATIONS}, {VIEW}/… and {PUSH}/…")
+            return reply.text(404, f"here are {', '.join(_HERE)}, {VIEW}/… and {PUSH}/…")
         if request.method not in {"GET", "HEAD"}:
             return reply.refused("GET, HEAD")
         return reply.json(documents[path]())

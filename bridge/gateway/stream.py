@@ -210,7 +210,10 @@ class Streams:
         self._peers[subscriber.peer] -= 1
         if not self._peers[subscriber.peer]:
             del self._peers[subscriber.peer]
-        self._by_source.subtract(supply.route.feeds.keys())
+        for name in supply.route.feeds:
+            self._by_source[name] -= 1
+            if not self._by_source[name]:
+                del self._by_source[name]  # a reload may bring others each time
         for asking in supply.asks:
             asking.leave(channel.captures)
         if (task := self._tasks.pop(subscriber, None)) is not None:

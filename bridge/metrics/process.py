@@ -235,8 +235,9 @@ PROCESS: Final[Section[Live]] = Section(
         Metric(
             "log_lines_held",
             "counter",
-            "Lines that the log held back, over ten a second of one cause.",
-            "Something repeats: the line that follows tells how often (`held_back`).",
+            "Lines of the log that were not written.",
+            "Over ten a second of one cause: something repeats, and the line that follows tells how often "
+            "(`held_back`). Or whoever reads the log takes no more of it (`lost`).",
             lambda live: live.held_back(),
         ),
     ),

@@ -177,9 +177,9 @@ class Door:
         self.seen = Window(push.dedup, clock.steady)
 
     def follow(self, before: "Door") -> None:
-        """Go on knowing what was repeated at the door before this one, where both remember it for as long."""
-        if self.seen.age == before.seen.age:
-            self.seen = before.seen
+        """Go on knowing what was repeated at the door before this one."""
+        self.seen = before.seen
+        self.seen.rebound(self._push.dedup)
 
     def admit(self, headers: Mapping[str, str], subject: str) -> None:
         """Refuse, before its body is read, a request that cannot succeed; raises `PushError`.

@@ -15,8 +15,7 @@ class Window:
     """Answers by name, for a time."""
 
     def __init__(self, age: float, clock: Callable[[], float], limit: int = MAX_IDS) -> None:
-        #: Seconds for which an answer is remembered.
-        self.age = age
+        self._age = age
         self._clock = clock
         self._limit = limit
         # In the order of their coming, which is that of their going.
@@ -30,18 +29,30 @@ class Window:
 
     def put(self, name: tuple[str, ...], answer: Answer) -> None:
         """Remember an answer, unless the name is empty."""
-        if not name or self.age <= 0:
+        if not name or self._age <= 0:
             return
         now = self._clock()
         digest = _digest(name)
         self._forget(digest)
-        self._answers[digest] = (now + self.age, answer)
+        self._answers[digest] = (now + self._age, answer)
         self._ids += _weight(answer)
         while self._answers:
             oldest = next(iter(self._answers))
             if self._ids <= self._limit and self._answers[oldest][0] > now:
                 break
             self._forget(oldest)
+
+    def rebound(self, age: float) -> None:
+        """Remember for another time from now on, and what is remembered already for no longer than that."""
+        if age == self._age:
+            return
+        self._age, now = age, self._clock()
+        ends = {digest: min(end, now + age) for digest, (end, _) in self._answers.items()}
+        for digest, end in ends.items():
+            if end > now:
+                self._answers[digest] = end, self._answers[digest][1]
+            else:
+                self._forget(digest)
 
     def _forget(self, digest: bytes) -> None:
         found = self._answers.pop(digest, None)

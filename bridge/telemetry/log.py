@@ -6,10 +6,11 @@ switched on to look at something would else stay on for months.
 
 import atexit
 import logging
+import select
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
@@ -26,28 +27,68 @@ FORMATS: Final = ("auto", "json", "pretty")
 #: Seconds after which what was held back is told where no line of its cause has followed.
 TELL_AFTER: Final = 2.0
 
+#: Milliseconds that one line waits for a reader that takes no more; those after it do not. The loop waits with it, and
+#: a pipe that nobody reads would hold it for ever: no stream, no probe, no end.
+STALL: Final = 50
+
 #: Seconds for which a level holds that somebody asks for at run time, unless they say for how long; and the most.
 ASKED_FOR: Final = 600.0
 MOST_ASKED_FOR: Final = 86_400.0
 
 
 class Writer:
-    """What lines are written to. A reader that has gone must not take the bridge with it."""
+    """What lines are written to. A reader that has gone, or takes no more, must not take the bridge with it."""
 
     def __init__(self, stream: TextIO) -> None:
+        #: Lines that were lost since their reader took no more, and how many of them a line that was read has told.
+        self.lost = self.told = 0
         self._stream = stream
         self._lock = threading.RLock()
+        self._room = _room(stream)
+        self._is_stalled = False
 
     def msg(self, line: str) -> None:
         """Write a line."""
         try:
             with self._lock:
+                if not self._has_room():
+                    self.lost += 1
+                    return
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
+                self.told = self.lost
         except (OSError, ValueError, RuntimeError):  # closed, or entered again from within
             return
 
     debug = info = warning = error = critical = exception = msg
+
+    def isatty(self) -> bool:
+        """Tell whether a terminal reads it."""
+        return self._stream.isatty()
+
+    def tell_lost(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Say in a line how many before it were lost: a processor."""
+        if self.lost > self.told:
+            event["lost"] = self.lost - self.told
+        return event
+
+    def _has_room(self) -> bool:
+        """Tell whether a line can be written without waiting; wait a moment for it, but not for each line."""
+        if self._room is None:
+            return True
+        found = self._room.poll(0 if self._is_stalled else STALL)
+        self._is_stalled = not found
+        return not self._is_stalled
+
+
+def _room(stream: TextIO) -> "select.poll | None":
+    """Return what tells whether the stream takes a line: a pipe does while it has a page free."""
+    try:
+        room = select.poll()
+        room.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError, AttributeError):  # no file of the system
+        return None
+    return room
 
 
 class Log:
@@ -65,7 +106,7 @@ class Log:
         self._telling: threading.Timer | None = None
         self._lock = threading.RLock()
         self._hooks = Hooks()
-        self._stream: TextIO | None = None  # before `configure`, and for whoever embeds the bridge: not ours
+        self._writer: Writer | None = None  # before `configure`, and for whoever embeds the bridge: not ours
 
     @property
     def level(self) -> str:
@@ -78,8 +119,8 @@ class Log:
 
     @property
     def held_back(self) -> int:
-        """Count the lines that the cap has held back so far, of all causes."""
-        return self.cap.total
+        """Count the lines that were not written so far: held back by the cap, or lost as nobody took them."""
+        return self.cap.total + (self._writer.lost if self._writer is not None else 0)
 
     def configure(self, *, level: str | None = None, format: str | None = None, stream: TextIO | None = None) -> None:
         """Set the log up for the whole process, on standard error by default; what is given here beats the file.
@@ -89,7 +130,7 @@ class Log:
         _check(level, LEVELS)
         _check(format, FORMATS)
         self._level, self._format = level, format
-        self._stream = stream or sys.stderr
+        self._writer = Writer(stream or sys.stderr)
         self._hooks.install()
         atexit.register(self.tell_held)
         self._apply()
@@ -110,8 +151,10 @@ class Log:
             self._stop()
             self._asked, self._until = level, time.time() + seconds
             self._ending = _later(seconds, self._end)
-            self._apply()
-        log.warning("log level set", now=level, until=timestamp(self._until))
+            if level != LEVELS[-1]:
+                self._apply()
+            log.warning("log level set", now=level, until=timestamp(self._until))
+            self._apply()  # who silences the log has that stand in it
 
     def status(self) -> dict[str, object]:
         """Return the levels, for the admin port."""
@@ -132,7 +175,7 @@ class Log:
                 self._telling = None
         atexit.unregister(self.tell_held)
         self._hooks.remove()
-        self._stream = None
+        self._writer = None
         structlog.reset_defaults()
 
     def tell_held(self) -> None:
@@ -140,13 +183,18 @@ class Log:
         self._tell(is_last=True)
 
     def _apply(self) -> None:
-        if self._stream is None:
+        if (writer := self._writer) is None:
             return
         format = self._format or self._filed_format
-        is_pretty = self._stream.isatty() if format == "auto" else format == "pretty"
-        writer = Writer(self._stream)
+        is_pretty = writer.isatty() if format == "auto" else format == "pretty"
         structlog.configure(
-            processors=[structlog.contextvars.merge_contextvars, self.cap, shape, *_rendering(is_pretty=is_pretty)],
+            processors=[
+                structlog.contextvars.merge_contextvars,
+                self.cap,
+                writer.tell_lost,
+                shape,
+                *_rendering(is_pretty=is_pretty),
+            ],
             wrapper_class=structlog.make_filtering_bound_logger(_number(self.level)),
             logger_factory=lambda *_: writer,
             # A logger that is remembered would keep the level that it was made with.

@@ -269,9 +269,16 @@ def test_notes_warn(values: dict[str, Any], words: str) -> None:
         ({"service": {"type": "NodePort"}}, "any node"),
         (ingress("nginx", hosts=["a.example.com"], path="/a"), "http://a.example.com/a"),
         (ingress("nginx", hosts=["a.example.com"], tlsSecret="a"), "https://a.example.com/"),
+        (ingress("traefik", hosts=["a.example.com"]), "http(s)://a.example.com/"),
         ({"mode": "sidecar"}, "the container's port `sse` (8080)"),
     ],
 )
 def test_notes_print_the_addresses(values: dict[str, Any], words: str) -> None:
     """In the cluster, outside, and from one's own machine."""
     assert words in notes(values)
+
+
+def test_notes_of_a_sidecar_without_a_service_head_no_empty_list() -> None:
+    """What leads to its pods is the other chart's."""
+    assert "Where it is" not in notes({"mode": "sidecar"})
+    assert "Where it is" in notes({"mode": "sidecar", "sidecar": {"selector": {"a": "b"}}})

@@ -78,6 +78,11 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     "no gateway of the Gateway API": ({"ingress": {"enabled": True, "preset": "httproute"}}, "httproute.parents"),
     "no gateway of Istio": ({"ingress": {"enabled": True, "preset": "istio"}}, "istio.gateways"),
     "a text that listens elsewhere": ({"routes": TEXT % (":80", ":9091")}, "write `listen: ${LISTEN}`"),
+    "a text that nobody reaches": (
+        {"routes": TEXT % ("127.0.0.1:8080", ":9091")},
+        "8080 (ports.public) of all addresses",
+    ),
+    "a text whose health nobody reaches": ({"routes": TEXT % (":8080", "[::1]:9091")}, "write `health: ${HEALTH}`"),
     "a text that listens nowhere": ({"routes": "version: 1\n"}, "must be on port"),
     "a text without health": ({"routes": "server: { listen: ':8080' }\n"}, "write `health: ${HEALTH}`"),
     "a mapping that listens elsewhere": ({"routes": {"server": {"listen": [":81", ":82"]}}}, "must be on port 8080"),

@@ -123,6 +123,38 @@ def test_whoever_else_answers_there_is_a_failure(status, body, tmp_path, capsys)
     assert capsys.readouterr().err == f"{HERE}:{port}: {status} {body.decode()}".rstrip() + "\n"
 
 
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b"7", b"\xff", b""])
+def test_whoever_says_yes_and_is_no_bridge_is_a_failure(body, tmp_path, capsys):
+    """A hook that asks an application at a wrong address says so in words."""
+    with admin(200, body) as (port, _):
+        assert run(tmp_path, admin=f"{HERE}:{port}") == 1
+    assert capsys.readouterr().err == f"{HERE}:{port}: what answers there is no bridge\n"
+
+
+def test_nothing_that_a_terminal_obeys_is_repeated(tmp_path, capsys):
+    """Whoever answers at a wrong address may say anything."""
+    with admin(500, b"\x1b[31mred\r\n\x07") as (port, _):
+        assert run(tmp_path, admin=f"{HERE}:{port}") == 1
+    assert capsys.readouterr().err == f"{HERE}:{port}: 500 [31mred\n"
+
+
+def test_a_name_that_is_none_is_told_in_words(tmp_path, capsys):
+    """Bytes that are no UTF-8 come from a command line like others."""
+    assert run(tmp_path, admin="\udcff:9090") == 1
+    assert "this is no name of a machine" in capsys.readouterr().err
+
+
+def test_who_takes_no_connection_was_not_asked(tmp_path, capsys, monkeypatch):
+    """Time that is over before that is a failure: no drain goes on."""
+
+    def never(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", never)
+    assert run(tmp_path, admin=f"{HERE}:9090", within="100ms") == 1
+    assert capsys.readouterr().err.startswith(f"{HERE}:9090 takes no connection")
+
+
 @pytest.mark.parametrize("admin", ["9090", ":9090", "here:port", "127.0.0.1:0", "127.0.0.1:99999", ""])
 def test_an_address_that_is_none_is_refused(admin, tmp_path, capsys):
     """In words, before anybody is asked."""

@@ -1,5 +1,6 @@
 """From files to the configuration."""
 
+import errno
 import os
 import time
 from ipaddress import ip_network
@@ -412,3 +413,24 @@ def test_a_wrong_list_is_told_once(tmp_path: Path, path: str, listing: str) -> N
     assert len(refused(tmp_path, f'{sources}routes: {{ "{path}": {{ from: a, list: {listing} }} }}')) == 1
     gone = refused(tmp_path, f'{sources}routes: {{ "{path}": {{ gone: true, list: {listing} }} }}')
     assert ["no other key" in problem for problem in gone] == [True]
+
+
+def test_what_this_user_may_not_look_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of mode 0700 that belongs to somebody else: the words name the user and the whole path."""
+
+    def closed(*_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.is_dir", closed)
+    monkeypatch.setattr("os.open", closed)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "routes.yaml", {})
+    [problem] = caught.value.problems
+    user = f"user {os.getuid()} needs the right to {tmp_path}/routes.yaml"
+    assert str(problem).startswith(f"routes.yaml:1:1: the file cannot be read: Permission denied: {user}")
+
+
+def test_a_file_that_is_not_there_is_told_with_its_whole_path(tmp_path: Path) -> None:
+    """In a container nobody knows where it was looked for."""
+    with pytest.raises(ConfigError, match=f"No such file or directory: {tmp_path}/routes.yaml; `sse-bridge init`"):
+        load(tmp_path / "routes.yaml", {})

@@ -394,6 +394,23 @@ async def test_x07_sigterm_while_it_loads_ends_well(tmp_path):
         assert "Traceback" not in bridge.log.read_text("utf-8")
 
 
+async def test_x07_a_request_to_read_again_ends_nothing(tmp_path):
+    """Whoever sends SIGHUP without a pause, from the first moment to the last, does not make the exit code another."""
+    async with process(tmp_path, TICKING.replace("drain: 2s", "drain: 0s")) as bridge:
+        await until(lambda: catches(bridge.process.pid, signal.SIGTERM))
+
+        async def ask_on() -> None:
+            while bridge.process.poll() is None:
+                bridge.process.send_signal(signal.SIGHUP)
+                await asyncio.sleep(0.001)
+
+        asking = asyncio.create_task(ask_on())
+        await bridge.told("ready")
+        bridge.process.send_signal(signal.SIGTERM)
+        assert await bridge.ended() == 0
+        await asking
+
+
 def _can_be_first() -> bool:
     tried = subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False)
     return tried.returncode == 0

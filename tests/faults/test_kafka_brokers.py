@@ -91,7 +91,8 @@ async def test_k03_a_broker_that_is_not_there_at_the_start_is_waited_for(kafka, 
         assert kafka.address in await heard.goes_down()
         await asyncio.to_thread(kafka.start)
         assert await heard.payloads(3) == counted(range(3))
-        assert heard.states[-1] == "up"
+        # Told behind the records that prove it.
+        await until(lambda: heard.states[-1] == "up")
 
 
 async def test_k03_the_second_broker_of_the_list_serves_when_the_first_does_not_answer(kafka, talk, topic):

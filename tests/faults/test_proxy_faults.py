@@ -85,7 +85,7 @@ async def test_x17_readiness_waits_for_an_application_that_is_asked() -> None:
     """In words, and only where it is asked."""
     ill = always(HELLO.replace(b"200 OK", b"500 No"))
     async with bridged(ill, ", health: /healthz") as (_, served), Peer.to(served.bridge.admin.port) as peer:
-        await until(lambda: "500" in (served.bridge._hindered() or ""))
+        await until(lambda: "500" in (served.bridge._probes.hindrance or ""))
         answer = await request(peer, "/-/ready")
         assert answer.status == 503
         assert answer.text == "the application answers 500 when asked for its health\n"

@@ -1,6 +1,7 @@
 """Secrets and keys of sources that change while real brokers are read."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,29 @@ async def test_a_changed_mqtt_source_goes_on_in_its_session(tmp_path: Path, free
             await send(free_port, Sent("sites/oslo", "3"))
             await until(lambda: tab.data == ["1", "2", "3"])
             assert (tab.byes, tab.gaps) == (["changed"], [])
+
+
+async def test_what_was_queued_before_a_narrower_topic_came_is_not_missed(
+    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker has it under the wider subscription alone."""
+    file = tmp_path / "routes.yaml"
+    async with broker(tmp_path, free_port) as mosquitto, reloading(text(mosquitto.url), file) as served:
+        await until(lambda: served.bridge.health.sources["m"].state == "up")
+        stop = served.bridge.works.runs.stop
+
+        async def stopped(names: Collection[str]) -> None:
+            await stop(names)
+            await send(free_port, *(Sent("plants/oslo", str(n)) for n in range(1, 20)))
+
+        monkeypatch.setattr(served.bridge.works.runs, "stop", stopped)
+        async with Tab(lambda: served.port, "/m") as tab:
+            await send(free_port, Sent("plants/oslo", "0"))
+            await until(lambda: tab.data == ["0"])
+            await served.applied(text(mosquitto.url, topics=["plants/{plant}", "plants/oslo"]))
+            await until(lambda: len(tab.data) == 20)
+            assert numbers(tab.data) == list(range(20))
+            assert not tab.gaps
 
 
 async def test_a_changed_kafka_source_goes_on_at_its_offsets(

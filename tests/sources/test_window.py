@@ -66,3 +66,21 @@ def test_old_answers_go_when_new_ones_come():
     now[0] = 11.0
     window.put(("new",), "e-2")
     assert len(window._answers) == 1
+
+
+def test_what_is_remembered_outlives_another_time_for_it():
+    """A longer time holds for what comes; a shorter one for what is there, too, and none for nothing."""
+    now = [0.0]
+    window = Window(10.0, lambda: now[0])
+    window.put(("a",), "e-1")
+    window.rebound(60.0)
+    window.put(("b",), "e-2")
+    now[0] = 9.0
+    assert (window.get(("a",)), window.get(("b",))) == ("e-1", "e-2")
+    window.rebound(5.0)
+    now[0] = 13.0
+    assert (window.get(("a",)), window.get(("b",))) == (None, "e-2")
+    now[0] = 14.0
+    assert window.get(("b",)) is None
+    window.rebound(0.0)
+    assert not window._answers

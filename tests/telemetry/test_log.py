@@ -1,7 +1,9 @@
 """The log of the process: who says how much it tells, and for how long."""
 
 import io
+import itertools
 import json
+import os
 import re
 import time
 
@@ -11,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from bridge.telemetry import Log
 from bridge.telemetry.cap import LINES_PER_SECOND
-from tests.support import running, until
+from tests.support import DEADLINE, running, until
 from tests.telemetry.conftest import Written
 from tests.telemetry.events import ROOT
 
@@ -112,6 +114,18 @@ async def test_a_level_that_is_asked_for_ends_by_itself(written: Written):
     assert (mine.level, mine.status()["until"]) == ("info", None)
 
 
+def test_who_silences_the_log_is_told_of_first(written: Written):
+    """The line that says so is of a level that is silent from there on."""
+    mine, lines = written
+    mine.ask("error")
+    log.warning("hidden")
+    mine.ask("warning")
+    assert [(line["event"], line["now"]) for line in lines()] == [
+        ("log level set", "error"),
+        ("log level set", "warning"),
+    ]
+
+
 def test_a_level_that_is_asked_for_outlasts_a_reload(written: Written):
     """Who looks at something is not cut off by somebody who mends the file."""
     mine, _ = written
@@ -168,6 +182,28 @@ def test_a_log_that_nobody_reads_takes_nothing_with_it(stream: io.StringIO):
     stream.close()
     log.error("nobody reads this")
     mine.reset()
+
+
+def test_a_reader_that_stalls_holds_up_nothing_and_is_told_what_it_lost():
+    """A pipe is full at some point; the loop waits a moment for it once, and then for none of its lines."""
+    read, write = os.pipe()
+    with os.fdopen(write, "w", encoding="utf-8") as stream, os.fdopen(read, encoding="utf-8") as reader:
+        os.set_blocking(read, False)
+        mine = Log(clock=itertools.count(step=1.0).__next__)
+        mine.configure(format="json", stream=stream)
+        begun = time.monotonic()
+        for number in range(2_000):
+            log.info("seen", number=number)
+        assert time.monotonic() - begun < DEADLINE
+        before = reader.readlines()
+        log.info("read again")
+        log.info("and again")
+        after = [json.loads(line) for line in reader]
+        lost = mine.held_back
+        mine.reset()
+    assert len(before) + lost == 2_000
+    assert lost > 0
+    assert [(line["event"], line.get("lost")) for line in after] == [("read again", lost), ("and again", None)]
 
 
 def test_before_it_is_configured_nothing_of_the_process_changes():

@@ -207,6 +207,8 @@ class Session:
             self._settle()
             return
         topics.refuse(frozenset())
+        had = memory.subscribed or {each.text for each in topics.filters}
+        topics.defer(frozenset(each.id for each in topics.filters if each.text not in had))
         is_look = self._intake.has_ids and not self._plan.is_shared
         for each in topics.filters:
             self._subscribe(each, is_look=is_look)
@@ -256,6 +258,7 @@ class Session:
             self._settle()
 
     def _settle(self) -> None:
+        self._plan.topics.defer(frozenset())
         self._intake.is_settled = True
         self._ready.set_result(None)
 

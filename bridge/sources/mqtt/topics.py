@@ -107,10 +107,16 @@ class Topics:
         self.ids = frozenset(each.id for each in self.filters)
         self._known: dict[bytes, Matched | None] = {}
         self._refused: frozenset[int] = frozenset()
+        self._fresh: frozenset[int] = frozenset()
 
     def refuse(self, ids: frozenset[int]) -> None:
         """Take in which filters the broker refused: they bring no copy of a message."""
         self._refused = ids
+        self._known.clear()
+
+    def defer(self, ids: frozenset[int]) -> None:
+        """Take in which filters the broker's session did not have: what it has queued came by another one."""
+        self._fresh = ids
         self._known.clear()
 
     def match(self, topic: bytes) -> Matched | None:
@@ -137,8 +143,8 @@ class Topics:
         return None
 
     def _first(self, topic: str) -> int:
-        taking = (each.id for each in self.filters if each.id not in self._refused and covers(each.text, topic))
-        return next(taking, 0)
+        taking = [each.id for each in self.filters if each.id not in self._refused and covers(each.text, topic)]
+        return next((id for id in taking if id not in self._fresh), taking[0] if taking else 0)
 
 
 def _filters(templates: Sequence[Template], prefix: str) -> tuple[Filter, ...]:

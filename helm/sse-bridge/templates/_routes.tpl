@@ -31,7 +31,7 @@ upstream: {{ printf "http://127.0.0.1:%v" .Values.companion.port | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* A file that listens elsewhere gives pods that never become ready; a text that is no YAML is the bridge's to refuse. */}}
+{{/* A file that listens elsewhere, or on loopback, gives pods that nobody reaches; a text that is no YAML is the bridge's to refuse. */}}
 {{- define "sse-bridge.agrees" -}}
 {{- $root := index . 0 -}}
 {{- $document := index . 1 -}}
@@ -42,10 +42,11 @@ upstream: {{ printf "http://127.0.0.1:%v" .Values.companion.port | quote }}
 {{- $said := index $server $key | default list -}}
 {{- $found := false -}}
 {{- range (kindIs "slice" $said | ternary $said (list $said)) -}}
-{{- if or (hasSuffix (printf ":%v" $port) (toString .)) (contains "${" (toString .)) }}{{ $found = true }}{{ end -}}
+{{- $reached := and (hasSuffix (printf ":%v" $port) (toString .)) (not (regexMatch `^(127\.|localhost:|\[::1\])` (toString .))) -}}
+{{- if or $reached (contains "${" (toString .)) }}{{ $found = true }}{{ end -}}
 {{- end -}}
 {{- if not $found -}}
-{{- fail (printf "routes: `server.%s` must be on port %v (ports.%s), where the pod is asked: write `%s: ${%s}`" $key $port $name $key (upper $key)) -}}
+{{- fail (printf "routes: `server.%s` must be on port %v (ports.%s) of all addresses, where the pod is asked: write `%s: ${%s}`" $key $port $name $key (upper $key)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

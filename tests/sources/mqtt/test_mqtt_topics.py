@@ -112,6 +112,18 @@ def test_a_refused_filter_brings_no_copy_so_the_next_one_counts():
     assert topics.match(b"a/b").id == second.id
 
 
+def test_a_filter_that_the_session_did_not_have_comes_after_those_it_had():
+    """What was queued came by them; a topic that only the new one matches is its own."""
+    topics = Topics(["a/b", "a/{x}", "c/{x}"])
+    special, wide, other = (
+        next(each for each in topics.filters if each.text == text) for text in ("a/b", "a/+", "c/+")
+    )
+    topics.defer(frozenset({special.id, other.id}))
+    assert [topics.match(topic).id for topic in (b"a/b", b"a/c", b"c/d")] == [wide.id, wide.id, other.id]
+    topics.defer(frozenset())
+    assert topics.match(b"a/b").id == special.id
+
+
 def test_what_is_remembered_is_bounded():
     """By the number of topics, and by their length."""
     topics = Topics(["{rest*}"])
