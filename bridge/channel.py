@@ -227,8 +227,8 @@ class Channel:
         """Close it, and note all that it keeps as lost."""
         self.close()
         if kept := [*self._log[self._start :], *(self.table or ())]:
-            self.lost_through = max(self.lost_through, max(map(_seq, kept)))
-            self.lost_since = max(self.lost_since, max(map(_time, kept)))
+            self.lost_through = max(self.lost_through, *map(_seq, kept))
+            self.lost_since = max(self.lost_since, *map(_time, kept))
 
     def at(self, ordinal: int) -> Record:
         """Return a record that is kept."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 SERVER: Final = frozenset({"workers"})
-ROUTE: Final = frozenset({"where", "data", "tests", "on_error", "params", "durable", "canary"})
+ROUTE: Final = frozenset({"where", "data", "tests", "on_error", "params", "durable"})
 SOURCE: Final = frozenset({"redact", "where", "data", "tests", "on_error"})
-DOCUMENT: Final = frozenset({"canary", "engine"})
+DOCUMENT: Final = frozenset({"engine"})
 
 #: By the section's name in the file.
 KEYS: Final[Mapping[str, frozenset[str]]] = {

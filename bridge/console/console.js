@@ -23,14 +23,16 @@ async function refresh() {
     list(await response.json());
     await refreshSources();
     await refreshApplications();
-    health("running");
+    const ready = await fetch("-/ready", { cache: "no-store" });
+    health(ready.ok ? "running" : "not ready", ready.ok ? "" : await ready.text());
   } catch {
     health("unreachable");
   }
 }
 
-function health(word) {
+function health(word, reasons = "") {
   $("health").dataset.state = $("health").textContent = word;
+  $("health").title = reasons;   // as `/-/ready` says them, one a line
 }
 
 function list(routes) {

@@ -27,7 +27,7 @@ OPENED: Final = ("/logs/api", "/orders", "/notices", "/clock")
 
 FRONT: Final = f"{AT}/#{'&'.join(f'open={path}' for path in OPENED)}"
 
-DOCUMENTS: Final = ("/-/routes", "/-/sources", "/-/applications")
+DOCUMENTS: Final = ("/-/routes", "/-/sources", "/-/applications", "/-/ready")
 
 #: The admin port is of this process and answers within milliseconds.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
@@ -60,7 +60,7 @@ class Console:
         return web.Response(status=404, text="here is no such page") if answer is None else answer
 
     async def document(self, request: web.Request) -> web.StreamResponse:
-        """Pass on what the admin port tells of routes, sources or applications."""
+        """Pass on what the admin port tells of routes, sources, applications, and whether it is ready."""
         path = request.path.removeprefix(AT)
         async with self._session.get(f"http://{self._admin}{path}") as told:
             return web.Response(status=told.status, body=await told.read(), content_type=told.content_type)

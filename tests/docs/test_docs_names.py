@@ -107,12 +107,12 @@ def test_lines_of_the_log_that_are_named_are_written(page):
 
 
 def test_each_alert_has_its_part_of_the_page():
-    """Where its annotation `runbook` leads."""
+    """Where its annotation `runbook_url` leads."""
     groups = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text("utf-8"))["groups"]
     rules = [rule for group in groups for rule in group["rules"] if "alert" in rule]
     assert rules
     for rule in rules:
-        page, _, anchor = rule["annotations"]["runbook"].partition("#")
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
         assert Path(page).name == ALERTS.name
         assert anchor in anchors(ALERTS), rule["alert"]
         assert anchor == rule["alert"].lower()

@@ -112,6 +112,8 @@ async def test_lists_the_applications_behind_with_their_state(page, tmp_path, fr
         await applications.first.locator("summary").click()
         error = applications.first.locator(".facts div").filter(has=page.locator("dt", has_text="error")).locator("dd")
         await expect(error).to_contain_text("the application at /api")
+        await expect(page.locator("#health")).to_have_text("not ready")
+        await expect(page.locator("#health")).to_have_attribute("title", re.compile("the application at /api"))
 
 
 @pytest.mark.usefixtures("bridge")

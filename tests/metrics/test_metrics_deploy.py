@@ -121,8 +121,8 @@ def test_each_alert_is_explained(rule: dict[str, Any]) -> None:
     """It has a severity and words, and leads to what is to be done."""
     name = rule["alert"]
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-    assert rule["annotations"].keys() == {"summary", "description", "runbook"}
-    assert rule["annotations"]["runbook"] == f"docs/alerts.md#{name.lower()}"
+    assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
+    assert rule["annotations"]["runbook_url"].endswith(f"/docs/alerts.md#{name.lower()}")
     stanza = PAGE.read_text("utf-8").partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     assert [word for word in ("**You see:**", "**It means:**", "**Do:**") if word not in stanza] == []
 
