@@ -305,6 +305,17 @@ def test_every_selector_selects_pods_that_there_are() -> None:
             assert sum(selector.items() <= given.items() for given in labels) == 1
 
 
+def test_every_container_of_ours_says_what_it_takes() -> None:
+    """A namespace with a quota takes no pod that does not; the application's container is its owner's affair."""
+    for name in ("gateway-full", "gateway-state", "companion", "ingress-traefik"):
+        running = [document for document in rendered_set(name) if document["kind"] in RUNNING]
+        pods = [document["spec"].get("template", document)["spec"] for document in running]
+        containers = [each for pod in pods for each in (*pod.get("initContainers", ()), *pod["containers"])]
+        ours = [each for each in containers if "sse-bridge/sse-bridge" in each["image"]]
+        assert len(ours) >= len(running) > 0
+        assert [each["name"] for each in ours if not each.get("resources", {}).get("requests")] == []
+
+
 def test_your_labels_beat_ours_but_for_those_that_select() -> None:
     """No label is there twice, and no selector loses its pods."""
     mine = {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/name": "shop", "team": "a"}

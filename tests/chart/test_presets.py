@@ -236,6 +236,7 @@ def test_notes_do_not_warn_where_all_is_well(preset: str) -> None:
         (ingress("nginx", later={"enabled": False}), "`ingress.later` is off"),
         (ingress("nginx", nginx={"snippets": True}), "annotations-risk-level"),
         (ingress("istio"), "EnvoyFilter is in `istio-system`"),
+        (ingress("istio", hosts=[]), "every host of that gateway"),
         (ingress("httproute") | {"state": {"enabled": True}}, "an old one goes first"),
         (ingress("alb") | {"rollout": {"unavailable": 1}}, "rollout.unavailable"),
         (ingress("alb") | {"networkPolicy": {"enabled": True}}, "`networkPolicy.health` must let them"),

@@ -17,7 +17,7 @@
 - ingress-nginx replaces the application's own 502, 503 and 504 as well; only their status stays.
 {{- end }}
 {{- if and (eq $ingress.preset "istio") $ingress.later.enabled }}
-- The EnvoyFilter is in `{{ $ingress.istio.namespace }}`, with the gateway; whoever installs this must be allowed to write there.
+- The EnvoyFilter is in `{{ $ingress.istio.namespace }}`, with the gateway; whoever installs this must be allowed to write there.{{ if not $ingress.hosts }} Without `ingress.hosts` it answers for the streams of every host of that gateway.{{ end }}
 {{- end }}
 {{- if and (has $ingress.preset (list "alb" "httproute")) (or .Values.state.enabled (ne (toString .Values.rollout.unavailable) "0")) }}
 - While pods are replaced there may be none that is ready{{ if .Values.state.enabled }} (`state.enabled`: an old one goes first){{ else }} (`rollout.unavailable`){{ end }}: behind `{{ $ingress.preset }}` open pages are lost then.
