@@ -28,10 +28,12 @@ WRITER = textwrap.dedent(f"""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     fd = os.open(path, flags)
     def reopen(*_):
-        global fd
-        old, fd = fd, os.open(path, flags)
-        os.close(old)
+        # Under the same number: a write may have it in hand already when the signal comes.
+        new = os.open(path, flags)
+        os.dup2(new, fd)
+        os.close(new)
     signal.signal(signal.SIGHUP, reopen)
+    print("ready", flush=True)
     begin = time.monotonic()
     for n in range({RATE * SECONDS}):
         os.write(fd, b"line %d of the writer\\n" % n)
@@ -69,7 +71,11 @@ async def play(tmp_path: Path, kind: str, match: str) -> tuple[Recorder, Path]:
     state.mkdir()
     log = logs / "app.log"
     source, outlet = File(root=logs, match=match, begin="beginning"), Recorder()
-    writer = await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER, str(log))
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WRITER, str(log), stdout=asyncio.subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    assert await writer.stdout.readline() == b"ready\n"
     for _ in range(ROTATIONS):
         async with Running(source, state=state, outlet=outlet):
             await asyncio.sleep(SECONDS / ROTATIONS / 2)  # the writer's time, not ours to wait for
